@@ -1,0 +1,62 @@
+//! Keys made of names: the folded form that names compare by, and slugs.
+
+use icu_casemap::CaseMapper;
+
+/// `text` under full Unicode case folding (the Unicode Standard, section 3.13, "Default Case Folding").
+///
+/// A character becomes at most three. Folding is done here rather than by the database's collation,
+/// so that every database agrees on which names are the same.
+pub fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    CaseMapper::new().fold_string(text).into_owned()
+}
+
+/// `name` as a path segment: its ASCII letters and digits in lower case, every run of anything else one `-`.
+///
+/// A name that has neither becomes `genre`. Two names can meet in one slug: the database then numbers
+/// the later ones (`-2`, `-3`, …).
+pub fn slug(name: &str) -> String {
+    let mut slug = String::with_capacity(name.len());
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c.to_ascii_lowercase());
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    if slug.ends_with('-') {
+        slug.pop();
+    }
+    if slug.is_empty() {
+        slug.push_str("genre");
+    }
+    slug
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folding_is_full_and_not_only_ascii() {
+        assert_eq!(fold("Film-Noir"), "film-noir");
+        assert_eq!(fold("STRASSE"), fold("straße"));
+        assert_eq!(fold("ΣΊΣΥΦΟΣ"), fold("σίσυφος"));
+        assert_eq!(fold("Łódź"), fold("ŁÓDŹ"));
+    }
+
+    #[test]
+    fn slugs_are_lower_case_ascii() {
+        for (name, expected) in [
+            ("Sci-Fi", "sci-fi"),
+            ("  Film   Noir! ", "film-noir"),
+            ("Comédie", "com-die"),
+            ("コメディ", "genre"),
+            ("3D", "3d"),
+        ] {
+            assert_eq!(slug(name), expected);
+        }
+    }
+}

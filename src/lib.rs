@@ -1,0 +1,4 @@
+//! marquee
+pub mod catalogue;
+pub mod domain;
+pub mod telemetry;
