@@ -1,4 +1,4 @@
 //! marquee
-pub mod catalogue;
 pub mod domain;
+pub mod store;
 pub mod telemetry;

@@ -13,15 +13,15 @@ pub fn fold(text: &str) -> String {
     CaseMapper::new().fold_string(text).into_owned()
 }
 
-/// `name` as a path segment: its ASCII letters and digits in lower case, every run of anything else one `-`.
+/// `name` as a path segment: folded, then its ASCII letters and digits, every run of anything else one `-`.
 ///
-/// A name that has neither becomes `genre`. Two names can meet in one slug: the database then numbers
+/// A name and its folded form have the same slug. A name that has neither becomes `genre`. Two names can meet in one slug: the database then numbers
 /// the later ones (`-2`, `-3`, …).
 pub fn slug(name: &str) -> String {
     let mut slug = String::with_capacity(name.len());
-    for c in name.chars() {
+    for c in fold(name).chars() {
         if c.is_ascii_alphanumeric() {
-            slug.push(c.to_ascii_lowercase());
+            slug.push(c);
         } else if !slug.is_empty() && !slug.ends_with('-') {
             slug.push('-');
         }
@@ -53,6 +53,7 @@ mod tests {
             ("Sci-Fi", "sci-fi"),
             ("  Film   Noir! ", "film-noir"),
             ("Comédie", "com-die"),
+            ("Straße", "strasse"),
             ("コメディ", "genre"),
             ("3D", "3d"),
         ] {

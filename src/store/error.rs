@@ -1,0 +1,135 @@
+//! What can go wrong with a database, told apart by what the caller can do about it.
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel_async::pooled_connection::PoolError;
+
+/// Why the database did not do what was asked. The texts are for the log, never for a client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, or the connection broke: try again later, on another connection.
+    #[error("the database cannot be reached: {0}")]
+    Away(String),
+    /// It cannot be used as it is configured: trying again is no use until somebody mends that.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// All connections are in use.
+    #[error("no connection became free within {0:?}; raise MARQUEE_POOL_SIZE or lower the load")]
+    PoolExhausted(std::time::Duration),
+    /// Another transaction was in the way (deadlock, lock time-out, busy): rolled back, to be run again.
+    #[error("another transaction was in the way: {0}")]
+    Contended(String),
+    /// It is up, but takes no writes: its disk is full, or it is read-only.
+    #[error("the database takes no writes: {0}")]
+    ReadOnly(String),
+    /// It refused a statement: running the same again would be refused again.
+    #[error("the database refused: {0}")]
+    Refused(String),
+    /// It holds what marquee does not write.
+    #[error("the database holds what marquee did not write: {0}")]
+    Corrupt(String),
+    /// The answer to a COMMIT was lost.
+    #[error("the answer to COMMIT was lost: {0}")]
+    Unknown(String),
+}
+
+impl StoreError {
+    /// Whether a new transaction may succeed where this one did not.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Away(_) | Self::Contended(_))
+    }
+}
+
+/// Sorts an error of a query.
+///
+/// Diesel hands on the server's message without its number, so the messages are what there is to go by;
+/// they are the same in all versions of MySQL and MariaDB that marquee runs on.
+pub(super) fn of_query(error: DieselError) -> StoreError {
+    let (kind, message) = match &error {
+        DieselError::DatabaseError(kind, info) => (kind, info.message().to_owned()),
+        DieselError::DeserializationError(_) => return StoreError::Corrupt(error.to_string()),
+        _ => return StoreError::Refused(error.to_string()),
+    };
+    let says = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
+    if matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand)
+        || says(&[
+            "Input/output error:",
+            "Driver error:",
+            "Server shutdown in progress",
+            "Connection was killed",
+            "Query execution was interrupted",
+            "Lost connection",
+            "WSREP has not yet prepared node",
+        ])
+    {
+        StoreError::Away(message)
+    } else if matches!(kind, DatabaseErrorKind::SerializationFailure)
+        || says(&[
+            "Deadlock found",
+            "Lock wait timeout exceeded",
+            "Record has changed since last read",
+            "database is locked",
+            "database table is locked",
+        ])
+    {
+        StoreError::Contended(message)
+    } else if matches!(kind, DatabaseErrorKind::ReadOnlyTransaction)
+        || says(&[
+            "database or disk is full",
+            "disk I/O error",
+            "attempt to write a readonly database",
+            "No space left on device",
+            "Disk full",
+            "is full",
+            "read-only option",
+            "read_only mode",
+            "read only mode",
+        ])
+    {
+        StoreError::ReadOnly(message)
+    } else if says(&[
+        "file is not a database",
+        "unable to open database file",
+        "no such table",
+        "doesn't exist",
+    ]) {
+        StoreError::Misconfigured(message)
+    } else {
+        StoreError::Refused(message)
+    }
+}
+
+/// Sorts an error of opening a connection.
+pub(super) fn of_connect(error: PoolError) -> StoreError {
+    match error {
+        PoolError::QueryError(error) => of_query(error),
+        PoolError::ConnectionError(diesel::ConnectionError::CouldntSetupConfiguration(error)) => {
+            let message = error.to_string();
+            let hopeless = ["Access denied", "Unknown database", "Client does not support"];
+            if hopeless.iter().any(|part| message.contains(part)) {
+                return StoreError::Misconfigured(format!(
+                    "the database server refused to let marquee in: {message}; check user, password and database \
+                     name in DATABASE_URL"
+                ));
+            }
+            match of_query(error) {
+                StoreError::Refused(message) => StoreError::Away(message),
+                sorted => sorted,
+            }
+        }
+        PoolError::ConnectionError(diesel::ConnectionError::BadConnection(message)) => {
+            of_bad_connection(message)
+        }
+        PoolError::ConnectionError(error) => StoreError::Misconfigured(format!("DATABASE_URL: {error}")),
+    }
+}
+
+/// SQLite tells here what is wrong with a file; everyone else that nobody answers.
+fn of_bad_connection(message: String) -> StoreError {
+    if message.contains("unable to open database file") {
+        StoreError::Misconfigured(format!(
+            "{message}; check that the directory of DATABASE_URL exists and that marquee may write to it"
+        ))
+    } else {
+        StoreError::Away(message)
+    }
+}

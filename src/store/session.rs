@@ -1,0 +1,414 @@
+//! Connections, snapshots and write transactions. Compiled for each backend, as `queries.rs` is: `super`
+//! names the connection and the statements that begin a transaction.
+//!
+//! A connection goes back to the pool only from a call that ended well ([`Lease::release`]). Whatever
+//! ends otherwise, a time-out and a dropped future among them, closes its connection: one that was left
+//! in the middle of an answer would give it to the next question.
+
+use std::time::Duration;
+
+use deadpool::managed::{Object, PoolError, TimeoutType};
+use diesel::QueryResult;
+use diesel::connection::InstrumentationEvent;
+use diesel_async::pooled_connection::AsyncDieselConnectionManager;
+use diesel_async::{AsyncConnection, SimpleAsyncConnection};
+use tokio::time::timeout;
+
+use super::{BEGIN_READ, BEGIN_WRITE, Conn, LIST, queries};
+use crate::domain::{Genre, Movie, slug};
+use crate::store::model::{
+    Changes, Changeset, Facts, GenreRow, Head, History, Known, NextIds, SegmentRef, Wanted,
+};
+use crate::store::rows::{self, CatalogueRow, LinkTuple, NewDirectorRow, NewGenreRow, SegmentRow};
+use crate::store::{StoreError, error};
+use crate::telemetry::{Metrics, Purpose};
+
+/// How many commits the log keeps. A replica that slept through more of them loads its manifest anew.
+const KEPT_COMMITS: u64 = 10_000;
+/// The log is cut once in so many commits, not at each.
+const CUT_EVERY: u64 = 256;
+
+pub(in crate::store) type Pool = deadpool::managed::Pool<AsyncDieselConnectionManager<Conn>>;
+
+/// A pool of connections, and how long one step may take.
+#[derive(Clone)]
+pub(in crate::store) struct Sessions {
+    pool: Pool,
+    step: Duration,
+    metrics: Metrics,
+}
+
+/// A connection in use.
+struct Lease {
+    object: Option<Object<AsyncDieselConnectionManager<Conn>>>,
+    step: Duration,
+}
+
+impl Lease {
+    fn release(mut self) {
+        drop(self.object.take());
+    }
+
+    /// Runs one step on the connection within its time limit.
+    async fn run<T>(&mut self, step: impl AsyncFnOnce(&mut Conn) -> QueryResult<T>) -> Result<T, StoreError> {
+        let limit = self.step;
+        let Some(object) = self.object.as_mut() else {
+            return Err(StoreError::Away("the connection was given back".to_owned()));
+        };
+        match timeout(limit, step(object)).await {
+            Ok(result) => result.map_err(error::of_query),
+            Err(_) => Err(StoreError::Away(format!("no answer within {limit:?}"))),
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(object) = self.object.take() {
+            // Taken out of the pool, and closed.
+            drop(Object::take(object));
+        }
+    }
+}
+
+impl Sessions {
+    pub(in crate::store) fn new(pool: Pool, step: Duration, metrics: &Metrics) -> Self {
+        Self { pool, step, metrics: metrics.clone() }
+    }
+
+    pub(in crate::store) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    async fn lease(&self, purpose: Purpose) -> Result<Lease, StoreError> {
+        // The pool limits each of its own steps; the limit around them holds for their sum.
+        let object = match timeout(self.step, self.pool.get()).await {
+            Ok(Ok(object)) => object,
+            Ok(Err(PoolError::Timeout(TimeoutType::Wait))) => {
+                return Err(StoreError::PoolExhausted(self.step));
+            }
+            Ok(Err(PoolError::Backend(error))) => return Err(error::of_connect(error)),
+            Ok(Err(error)) => return Err(StoreError::Away(error.to_string())),
+            Err(_) => return Err(StoreError::Away(format!("no connection within {:?}", self.step))),
+        };
+        let mut lease = Lease { object: Some(object), step: self.step };
+        let queries = self.metrics.queries(purpose);
+        if let Some(object) = lease.object.as_mut() {
+            object.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+                if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                    queries.inc();
+                }
+            });
+        }
+        Ok(lease)
+    }
+
+    /// Runs one step on a connection of its own.
+    pub(in crate::store) async fn once<T>(
+        &self,
+        purpose: Purpose,
+        step: impl AsyncFnOnce(&mut Conn) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        let mut lease = self.lease(purpose).await?;
+        let value = lease.run(step).await?;
+        lease.release();
+        Ok(value)
+    }
+
+    pub(in crate::store) async fn head(&self) -> Result<Head, StoreError> {
+        self.once(Purpose::Poll, queries::catalogue_row).await.map(|row| row.head())
+    }
+
+    pub(in crate::store) async fn snapshot(&self, purpose: Purpose) -> Result<Snapshot, StoreError> {
+        let mut lease = self.lease(purpose).await?;
+        lease.run(async |conn| conn.batch_execute(BEGIN_READ).await).await?;
+        Ok(Snapshot { lease, metrics: self.metrics.clone() })
+    }
+
+    pub(in crate::store) async fn begin_write(&self) -> Result<WriteTx, StoreError> {
+        let mut lease = self.lease(Purpose::Write).await?;
+        let row = lease
+            .run(async |conn| {
+                conn.batch_execute(BEGIN_WRITE).await?;
+                super::catalogue_row_locked(conn).await
+            })
+            .await?;
+        Ok(WriteTx { lease, row, metrics: self.metrics.clone() })
+    }
+
+    pub(in crate::store) fn forget_idle(&self) {
+        self.pool.retain(|_, _| false);
+    }
+
+    pub(in crate::store) fn pool_status(&self) -> (usize, usize) {
+        let status = self.pool.status();
+        (status.size, status.waiting)
+    }
+
+    pub(in crate::store) fn close(&self) {
+        self.pool.close();
+    }
+}
+
+/// Reads one moment: nothing that is committed meanwhile is seen.
+pub(in crate::store) struct Snapshot {
+    lease: Lease,
+    metrics: Metrics,
+}
+
+impl Snapshot {
+    pub(in crate::store) async fn changes_since(&mut self, known: Known) -> Result<Changes, StoreError> {
+        let head = self.lease.run(queries::catalogue_row).await?.head();
+        changes_since(&mut self.lease, head, known).await
+    }
+
+    pub(in crate::store) async fn segment(&mut self, number: u64) -> Result<Vec<Movie>, StoreError> {
+        segment(&mut self.lease, number, &self.metrics).await
+    }
+
+    pub(in crate::store) async fn genres(&mut self) -> Result<Vec<Genre>, StoreError> {
+        self.lease.run(queries::genres_all).await?.into_iter().map(rows::genre).collect()
+    }
+
+    pub(in crate::store) async fn finish(mut self) {
+        if self.lease.run(async |conn| conn.batch_execute("ROLLBACK").await).await.is_ok() {
+            self.lease.release();
+        }
+    }
+}
+
+/// Holds the lock of the revision row.
+pub(in crate::store) struct WriteTx {
+    lease: Lease,
+    row: CatalogueRow,
+    metrics: Metrics,
+}
+
+impl WriteTx {
+    pub(in crate::store) fn head(&self) -> Head {
+        self.row.head()
+    }
+
+    pub(in crate::store) fn next_ids(&self) -> NextIds {
+        self.row.next_ids()
+    }
+
+    pub(in crate::store) async fn changes_since(&mut self, known: Known) -> Result<Changes, StoreError> {
+        changes_since(&mut self.lease, self.row.head(), known).await
+    }
+
+    pub(in crate::store) async fn segment(&mut self, number: u64) -> Result<Vec<Movie>, StoreError> {
+        segment(&mut self.lease, number, &self.metrics).await
+    }
+
+    pub(in crate::store) async fn was_committed(&mut self, head: Head) -> Result<bool, StoreError> {
+        self.lease.run(async |conn| queries::commit_exists(conn, head.into()).await).await
+    }
+
+    pub(in crate::store) async fn facts(&mut self, wanted: &Wanted) -> Result<Facts, StoreError> {
+        let mut facts = Facts::default();
+        let mut ids: Vec<i64> = wanted.ids.iter().map(|id| id.cast_signed()).collect();
+        let imdb_ids: Vec<String> = wanted.imdb_ids.iter().cloned().collect();
+        for list in imdb_ids.chunks(LIST) {
+            for (imdb_id, id) in
+                self.lease.run(async |conn| queries::ids_with_imdb_ids(conn, list).await).await?
+            {
+                facts.by_imdb_id.extend(imdb_id.map(|imdb_id| (imdb_id, id.cast_unsigned())));
+                if wanted.whole {
+                    ids.push(id);
+                }
+            }
+        }
+        for list in ids.chunks(LIST) {
+            self.facts_of_movies(list, &mut facts).await?;
+        }
+        let keys: Vec<String> = wanted.genres.iter().cloned().collect();
+        for list in keys.chunks(LIST) {
+            for (key, id, name) in
+                self.lease.run(async |conn| queries::genres_with_keys(conn, list).await).await?
+            {
+                facts.genres.insert(key, genre_row(id, &name)?);
+            }
+        }
+        let keys: Vec<String> = wanted.directors.iter().cloned().collect();
+        for list in keys.chunks(LIST) {
+            for (key, id, name) in
+                self.lease.run(async |conn| queries::directors_with_keys(conn, list).await).await?
+            {
+                let name = crate::domain::DirectorName::parse(&name)
+                    .map_err(|e| StoreError::Corrupt(format!("director {id}: the name {e}")))?;
+                facts.directors.insert(key, (id.cast_unsigned(), name));
+            }
+        }
+        self.facts_of_slugs(wanted, &mut facts).await?;
+        Ok(facts)
+    }
+
+    async fn facts_of_movies(&mut self, ids: &[i64], facts: &mut Facts) -> Result<(), StoreError> {
+        let (movies, genres, directors) = self
+            .lease
+            .run(async |conn| {
+                let movies = queries::movies_with_ids(conn, ids).await?;
+                let genres = queries::genre_links_with_ids(conn, ids).await?;
+                Ok((movies, genres, queries::director_links_with_ids(conn, ids).await?))
+            })
+            .await?;
+        for (_, id, name) in &genres {
+            let genre = genre_row(*id, name)?;
+            facts.genres.insert(genre.name.key(), genre);
+        }
+        let movies = rows::movies(movies, genres, directors)?;
+        facts.movies.extend(movies.into_iter().map(|movie| (movie.id, movie)));
+        Ok(())
+    }
+
+    /// Slugs that genres which are not there yet could meet.
+    async fn facts_of_slugs(&mut self, wanted: &Wanted, facts: &mut Facts) -> Result<(), StoreError> {
+        // The key is the name folded, and folding does not change what a slug keeps of ASCII names;
+        // where it does change a name, the slug is made of the folded form everywhere.
+        let new = wanted.genres.iter().filter(|key| !facts.genres.contains_key(*key));
+        let mut slugs: Vec<String> = new.map(|key| slug(key)).collect();
+        slugs.sort_unstable();
+        slugs.dedup();
+        for list in slugs.chunks(LIST) {
+            let taken = self.lease.run(async |conn| queries::slugs_taken(conn, list).await).await?;
+            for slug in taken {
+                let prefix = format!("{slug}-");
+                let numbered =
+                    self.lease.run(async |conn| queries::slugs_beginning(conn, &prefix).await).await?;
+                facts.slugs.insert(slug);
+                facts.slugs.extend(numbered);
+            }
+        }
+        Ok(())
+    }
+
+    pub(in crate::store) async fn apply(&mut self, changes: &Changeset) -> Result<(), StoreError> {
+        let remove: Vec<i64> = changes.remove.iter().map(|id| id.cast_signed()).collect();
+        for list in remove.chunks(LIST) {
+            self.lease.run(async |conn| queries::movies_delete(conn, list).await).await?;
+        }
+        self.apply_names(changes).await?;
+        for put in changes.put.chunks(LIST) {
+            let movies = put.iter().map(|put| (&put.movie).into()).collect();
+            let (genres, directors) = (rows::genre_links(put), rows::director_links(put));
+            self.lease
+                .run(async |conn| {
+                    queries::movies_insert(conn, movies).await?;
+                    queries::genre_links_insert(conn, genres).await?;
+                    queries::director_links_insert(conn, directors).await
+                })
+                .await?;
+        }
+        let Head { revision, .. } = changes.head;
+        let segments = changes.segments.iter().map(|segment| SegmentRow::new(*segment, revision)).collect();
+        let NextIds { movie, genre, director } = changes.next_ids;
+        let next = [movie, genre, director].map(u64::cast_signed);
+        self.lease
+            .run(async |conn| {
+                queries::segments_replace(conn, segments).await?;
+                queries::commit_insert(conn, changes.head.into()).await?;
+                if revision % CUT_EVERY == 0 && revision > KEPT_COMMITS {
+                    queries::commits_delete_up_to(conn, (revision - KEPT_COMMITS).cast_signed()).await?;
+                }
+                queries::catalogue_update(conn, changes.head.into(), next).await
+            })
+            .await?;
+        Ok(())
+    }
+
+    async fn apply_names(&mut self, changes: &Changeset) -> Result<(), StoreError> {
+        let genres = changes.genres.iter().map(|genre| NewGenreRow {
+            id: genre.id.cast_signed(),
+            name: genre.name.as_str().to_owned(),
+            name_key: genre.name.key(),
+            slug: genre.slug.clone(),
+            movies: 0,
+        });
+        let genres = genres.collect();
+        let directors = changes.directors.iter().map(|director| NewDirectorRow {
+            id: director.id.cast_signed(),
+            name: director.name.as_str().to_owned(),
+            name_key: director.name.key(),
+        });
+        let directors = directors.collect();
+        self.lease
+            .run(async |conn| {
+                queries::genres_insert(conn, genres).await?;
+                queries::directors_insert(conn, directors).await
+            })
+            .await?;
+        // One statement for all genres that change by the same number: mostly by one.
+        let mut counts = changes.genre_counts.clone();
+        counts.sort_unstable_by_key(|(id, delta)| (*delta, *id));
+        for same in counts.chunk_by(|(_, one), (_, other)| one == other) {
+            let ids: Vec<i64> = same.iter().map(|(id, _)| id.cast_signed()).collect();
+            let delta = same.first().map_or(0, |(_, delta)| *delta);
+            for list in ids.chunks(LIST) {
+                self.lease.run(async |conn| queries::genre_counts_add(conn, delta, list).await).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(in crate::store) async fn commit(mut self) -> Result<(), StoreError> {
+        match self.lease.run(async |conn| conn.batch_execute("COMMIT").await).await {
+            Ok(()) => {
+                self.lease.release();
+                Ok(())
+            }
+            // The server said no.
+            Err(error @ (StoreError::Contended(_) | StoreError::Refused(_))) => Err(error),
+            Err(StoreError::ReadOnly(message)) if !message.contains("I/O") => {
+                Err(StoreError::ReadOnly(message))
+            }
+            // It said nothing that settles it.
+            Err(error) => Err(StoreError::Unknown(error.to_string())),
+        }
+    }
+
+    pub(in crate::store) async fn rollback(mut self) {
+        if self.lease.run(async |conn| conn.batch_execute("ROLLBACK").await).await.is_ok() {
+            self.lease.release();
+        }
+    }
+}
+
+fn genre_row(id: i64, name: &str) -> Result<GenreRow, StoreError> {
+    let name = crate::domain::GenreName::parse(name)
+        .map_err(|e| StoreError::Corrupt(format!("genre {id}: the name {e}")))?;
+    Ok(GenreRow { id: id.cast_unsigned(), name })
+}
+
+async fn changes_since(lease: &mut Lease, head: Head, known: Known) -> Result<Changes, StoreError> {
+    if known == Some(head) {
+        return Ok(Changes { head, history: History::Same });
+    }
+    let follows = match known {
+        Some(known) => lease.run(async |conn| queries::commit_exists(conn, known.into()).await).await?,
+        None => false,
+    };
+    let after = match known {
+        Some(known) if follows => known.revision.cast_signed(),
+        _ => -1,
+    };
+    let segments = lease.run(async |conn| queries::segments_after(conn, after).await).await?;
+    let segments: Vec<SegmentRef> = segments.into_iter().map(rows::segment_ref).collect();
+    let history = if follows { History::Follows(segments) } else { History::Another(segments) };
+    Ok(Changes { head, history })
+}
+
+async fn segment(lease: &mut Lease, number: u64, metrics: &Metrics) -> Result<Vec<Movie>, StoreError> {
+    let first = (number << 8).cast_signed();
+    let last = first | 0xff;
+    let (movies, genres, directors): (_, Vec<LinkTuple>, _) = lease
+        .run(async |conn| {
+            let movies = queries::movies_between(conn, first, last).await?;
+            let genres = queries::genre_links_between(conn, first, last).await?;
+            Ok((movies, genres, queries::director_links_between(conn, first, last).await?))
+        })
+        .await?;
+    metrics.segments_read.inc();
+    metrics.movies_read.inc_by(movies.len() as u64);
+    rows::movies(movies, genres, directors)
+}
