@@ -1,61 +1,116 @@
-//! The use cases: view all, view one, create, delete. The invariants of the service live here.
-// SKELETON: the signatures are settled, the bodies come.
+//! The use cases: view all, view one, list genres, create, merge, delete. The invariants live here.
+//!
+//! - *Fresh:* a reply to a write leaves after the write is published, and a read looks at what is
+//!   published after it began; whoever sees a revision in the database publishes it before it answers.
+//! - *One moment:* a body is made of one manifest, and all its segments are held before it is given out.
+//! - *One load:* a miss is loaded by a task of its own; all who miss the same key wait for that one.
+//! - *Flat:* a write reads back and encodes the segments that it touched.
+//! - *Available:* what is cached is served whether the database is there or not.
+//!
+//! All database work runs on the runtime that the catalogue is given, never inside a request's future: a
+//! client that hangs up must not leave a connection in the middle of an answer.
+
+mod cache;
+mod error;
+mod follower;
+mod join;
+mod link;
+mod mailbox;
+mod manifest;
+mod plan;
+mod read;
+mod segment;
+mod spool;
+mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
-use crate::domain::{GenreName, NewMovie, Parts};
+pub use error::Error;
+pub use join::{Coding, Frame, Framing, Pieces, coded};
+pub use plan::Merged;
+pub use segment::{ENCODER_VERSION, EncodedSegment, Form};
+pub use spool::SpooledBody;
+pub use writer::BatchLimits;
 
-/// How the bytes of an answer are coded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Coding {
-    /// As they are.
-    Identity,
-    /// One gzip member (RFC 1952).
-    Gzip,
-}
+pub use crate::store::Head;
 
-/// How the movies of a collection are strung together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Form {
-    /// A JSON array.
-    Array,
-    /// One movie a line (NDJSON).
-    Lines,
-}
+use crate::domain::{Genre, GenreName, NewMovie, Parts};
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+use cache::SegmentCache;
+use link::Link;
+use mailbox::{Mailbox, Receipt};
+use manifest::{Manifest, Published};
+use plan::{Outcome, Work};
+use read::Miss;
+use spool::Spool;
 
-/// A state of the catalogue: which revision, and the stamp that no other state shares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Head {
-    /// The number of write transactions committed so far.
-    pub revision: u64,
-    /// Random, drawn anew for each of them.
-    pub stamp: u64,
+/// How often a read begins anew because the database moved on, before it reads everything in one snapshot.
+const READ_TRIES: u32 = 5;
+
+/// What bounds a catalogue.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What encoded segments may weigh in memory, in bytes.
+    pub cache_bytes: u64,
+    /// What temporary files may hold together, in bytes.
+    pub spool_bytes: u64,
+    /// The most writes that wait.
+    pub mailbox: usize,
+    /// What writes that wait may weigh together, in bytes.
+    pub mailbox_bytes: usize,
+    /// What bounds one write transaction.
+    pub batch: BatchLimits,
+    /// How often other replicas' writes are looked for.
+    pub poll: Duration,
+    /// The longest that a write is waited for.
+    pub patience: Duration,
+    /// For how long cached answers are given while the database is away; `None` is without limit.
+    pub stale: Option<Duration>,
 }
 
 /// How an answer was come by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Served {
     /// From the cache, or not.
-    pub from: From,
+    pub from: Source,
     /// For how long the database has been away, when it is.
     pub away: Option<Duration>,
 }
 
 /// Whether the cache had it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum Source {
     /// Everything was cached.
     Cache,
-    /// Loaded for this request, with what it cost.
+    /// Loaded for this request, at this cost.
     Load(LoadCost),
-    /// Loaded for another request that was waiting already.
-    Collapsed(LoadCost),
+    /// Loaded for another request, which this one waited for.
+    Collapsed,
 }
 
-/// What a load cost: for `Server-Timing`.
+impl Source {
+    /// Of a body that is made of parts that were come by in two ways.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Load(a), Self::Load(b)) => Self::Load(LoadCost {
+                db: a.db + b.db,
+                encode: a.encode + b.encode,
+                segments: a.segments + b.segments,
+            }),
+            (load @ Self::Load(_), _) | (_, load @ Self::Load(_)) => load,
+            (Self::Collapsed, _) | (_, Self::Collapsed) => Self::Collapsed,
+            (Self::Cache, Self::Cache) => Self::Cache,
+        }
+    }
+}
+
+/// What a load cost: the sums over its segments, which may have been loaded at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LoadCost {
     /// Time in the database.
@@ -90,42 +145,13 @@ pub enum Body {
     File(SpooledBody),
 }
 
-/// A body in pieces: an iterator of `Bytes` whose total length is known.
-#[derive(Debug)]
-pub struct Pieces(());
-
-impl Pieces {
-    /// The sum of all pieces in bytes.
-    pub fn len(&self) -> u64 {
-        todo!()
-    }
-}
-
-impl Iterator for Pieces {
-    type Item = Bytes;
-    fn next(&mut self) -> Option<Bytes> {
-        todo!()
-    }
-}
-
-/// A body in a temporary file that its readers share.
-#[derive(Debug, Clone)]
-pub struct SpooledBody {
-    /// Open for reading at any offset (`read_at`); already unlinked.
-    pub file: Arc<std::fs::File>,
-    /// Its length in bytes.
-    pub len: u64,
-}
-
 /// One movie as it is served.
 #[derive(Debug, Clone)]
 pub struct OneMovie {
-    /// The revision that the answer reflects.
+    /// The state that the answer reflects.
     pub head: Head,
     /// Its JSON.
     pub json: Bytes,
-    /// A hash of that JSON: what its `ETag` is made of.
-    pub hash: u64,
     /// How it was come by.
     pub served: Served,
 }
@@ -146,76 +172,22 @@ pub struct Genres {
 /// Movies that were created.
 #[derive(Debug, Clone)]
 pub struct Created {
-    /// The revision and stamp that created them.
+    /// The state that they were created in.
     pub head: Head,
     /// Their ids, in the order that they were sent.
     pub ids: Vec<u64>,
-    /// The JSON of each, in the same order; slices of shared bytes.
+    /// The JSON of each, in the same order; slices of shared bytes. Empty where nothing is encoded
+    /// ([`BatchLimits::encoded`] is 0).
     pub json: Vec<Bytes>,
 }
 
 /// A genre that was created.
 #[derive(Debug, Clone)]
 pub struct CreatedGenre {
-    /// The revision that created it.
+    /// The state that it was created in.
     pub head: Head,
-    /// `{"name","slug","movies":0}`.
-    pub json: Bytes,
-}
-
-/// Why the catalogue has no answer. What it shows is fit for a client; causes go to the log where they arise.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// Nothing was read from the database yet.
-    #[error("the collection has not been loaded from the database yet")]
-    Cold,
-    /// The database does not answer (in time), and the cache does not have it (or it is too old by `MARQUEE_STALE_S`).
-    #[error("the database does not answer")]
-    Away,
-    /// There is no such movie at that revision.
-    #[error("there is no movie {id}")]
-    NoMovie {
-        /// The id that was asked for.
-        id: u64,
-        /// The state in which there is none.
-        head: Head,
-    },
-    /// A movie with that `imdb_id` exists (or stands earlier in the same array).
-    #[error("a movie with imdb_id {imdb_id} exists already")]
-    DuplicateImdbId {
-        /// The id that exists.
-        imdb_id: String,
-        /// Which of the movies sent has it, from 0.
-        index: usize,
-        /// The state in which it exists.
-        head: Head,
-    },
-    /// A genre of that name exists.
-    #[error("the genre {name} exists already")]
-    DuplicateGenre {
-        /// Its name, as it is spelt in the collection.
-        name: String,
-        /// The state in which it exists.
-        head: Head,
-    },
-    /// The writer's mailbox is full: nothing happened.
-    #[error("too many writes are waiting")]
-    Busy,
-    /// marquee is stopping: nothing happened.
-    #[error("marquee is stopping")]
-    Stopping,
-    /// The write was not executed; trying again is safe. The reason is fit for a client.
-    #[error("the write was not executed: {0}")]
-    NotExecuted(&'static str),
-    /// The write may or may not have been executed.
-    #[error("the connection to the database broke while it was committing the write")]
-    OutcomeUnknown,
-    /// The collection is larger than what may be written to a temporary file.
-    #[error("the collection is larger than this server may send at once")]
-    TooLarge,
-    /// A fault of ours or of the database's; its cause is in the log.
-    #[error("an internal error")]
-    Internal,
+    /// The genre.
+    pub genre: Genre,
 }
 
 /// What the parts that the catalogue depends on are doing.
@@ -227,35 +199,156 @@ pub struct Health {
     pub away: Option<Duration>,
     /// Writes that wait.
     pub waiting_writes: usize,
+    /// What encoded segments weigh in memory, in bytes.
+    pub cached_bytes: u64,
+    /// How many encoded segments there are in memory.
+    pub cached_segments: u64,
+    /// Connections to the database that are open.
+    pub connections: usize,
+}
+
+/// The parts that reads and writes share.
+struct Shared {
+    store: Store,
+    cache: SegmentCache,
+    published: Published,
+    link: Link,
+    spool: Arc<Spool>,
+    /// The runtime that does all database work.
+    runtime: Handle,
+    metrics: Metrics,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    mailbox: Mailbox,
+    poll: Duration,
+    patience: Duration,
+    stale: Option<Duration>,
 }
 
 /// The catalogue of one replica: cheap to clone.
 #[derive(Clone)]
-pub struct Catalogue(());
+pub struct Catalogue(Arc<Inner>);
 
 impl Catalogue {
-    /// The newest state that this replica may serve, and its number of movies: enough for a 304 or a HEAD.
+    /// A catalogue over `store` that knows nothing yet, and its writer at work on `runtime`. The writer ends
+    /// once every clone of the catalogue is dropped and what was in its mailbox is done.
+    pub fn new(store: Store, options: &Options, runtime: &Handle, metrics: &Metrics) -> (Self, JoinHandle<()>) {
+        let (janitor, mut superseded) = tokio::sync::mpsc::unbounded_channel::<Vec<crate::store::SegmentRef>>();
+        let cache = SegmentCache::new(options.cache_bytes, metrics);
+        let shared = Arc::new(Shared {
+            store,
+            cache: cache.clone(),
+            published: Published::new(janitor),
+            link: Link::new(metrics),
+            spool: Spool::new(options.spool_bytes),
+            runtime: runtime.clone(),
+            metrics: metrics.clone(),
+        });
+        runtime.spawn(async move {
+            while let Some(segments) = superseded.recv().await {
+                cache.remove(&segments).await;
+            }
+        });
+        let (mailbox, commands) = Mailbox::new(options.mailbox, options.mailbox_bytes, metrics);
+        let writer = runtime.spawn(writer::run(Arc::clone(&shared), commands, options.batch));
+        let inner =
+            Inner { shared, mailbox, poll: options.poll, patience: options.patience, stale: options.stale };
+        (Self(Arc::new(inner)), writer)
+    }
+
+    /// Learns the state of the database, which must have been migrated.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.0.shared);
+        let task = self.0.shared.runtime.spawn(async move { follower::refresh(&shared).await });
+        task.await.unwrap_or_else(|error| Err(StoreError::Away(error.to_string())))
+    }
+
+    /// Begins to follow what other processes commit, until the returned task is aborted.
+    pub fn follow(&self) -> JoinHandle<()> {
+        self.0.shared.runtime.spawn(follower::run(Arc::clone(&self.0.shared), self.0.poll))
+    }
+
+    /// The database, for what is not a use case: migrations, export.
+    pub fn store(&self) -> &Store {
+        &self.0.shared.store
+    }
+
+    /// What may be served now.
+    fn manifest(&self) -> Result<(Arc<Manifest>, Option<Duration>), Error> {
+        let manifest = self.0.shared.published.load().ok_or(Error::Cold)?;
+        let away = self.0.shared.link.away();
+        match (away, self.0.stale) {
+            (Some(away), Some(stale)) if away > stale => Err(Error::Away),
+            _ => Ok((manifest, away)),
+        }
+    }
+
+    /// The newest state that this replica may serve, and its number of movies: enough for a 304.
     ///
     /// # Errors
     /// [`Error::Cold`], [`Error::Away`].
     pub fn current(&self) -> Result<(Head, u64, Served), Error> {
-        todo!()
+        let (manifest, away) = self.manifest()?;
+        Ok((manifest.head(), manifest.movies(), Served { from: Source::Cache, away }))
     }
 
     /// The whole collection.
     ///
     /// # Errors
     /// [`Error::Cold`], [`Error::Away`], [`Error::TooLarge`], [`Error::Internal`].
-    pub async fn collection(&self, _form: Form, _coding: Coding) -> Result<Collection, Error> {
-        todo!()
+    pub async fn collection(&self, form: Form, coding: Coding) -> Result<Collection, Error> {
+        let shared = &self.0.shared;
+        let answer = |manifest: &Manifest, body, from, away| {
+            self.count(from);
+            let (head, movies) = (manifest.head(), manifest.movies());
+            Ok(Collection { head, movies, body, served: Served { from, away } })
+        };
+        for _ in 0..READ_TRIES {
+            let (manifest, away) = self.manifest()?;
+            if let Some(body) = shared.cached_body(&manifest, form, coding).await {
+                return answer(&manifest, body, Source::Cache, away);
+            }
+            match shared.assemble(&manifest, form, coding).await {
+                Ok((body, from)) => return answer(&manifest, body, from, away),
+                Err(Miss::Moved { .. }) => {}
+                Err(Miss::Outgrown) => break,
+                Err(Miss::Failed(error)) => return Err(error),
+            }
+        }
+        // Too large for the cache, or moving faster than it can be loaded piece by piece.
+        let task = Arc::clone(shared);
+        let spooled = shared.runtime.spawn(async move { task.spool(form, coding).await }).await;
+        let (manifest, file, from) = spooled.unwrap_or(Err(Error::Internal))?;
+        answer(&manifest, Body::File(file), from, shared.link.away())
     }
 
     /// One movie.
     ///
     /// # Errors
     /// [`Error::NoMovie`], and as [`Self::collection`].
-    pub async fn movie(&self, _id: u64) -> Result<OneMovie, Error> {
-        todo!()
+    pub async fn movie(&self, id: u64) -> Result<OneMovie, Error> {
+        let (manifest, away) = self.manifest()?;
+        let nobody = |head| Err(Error::NoMovie { id, head });
+        let Some(segment) = manifest.segment(id >> 8).filter(|segment| segment.movies > 0) else {
+            return nobody(manifest.head());
+        };
+        let (encoded, head, from) = match self.0.shared.segment(&manifest, segment, Form::Array).await {
+            Ok((encoded, from)) => (encoded, manifest.head(), from),
+            // What was read instead is newer: as good an answer.
+            Err(Miss::Moved { manifest, segment }) => (segment, manifest.head(), Source::Collapsed),
+            Err(Miss::Failed(error)) => return Err(error),
+            Err(Miss::Outgrown) => return Err(Error::Internal),
+        };
+        self.count(from);
+        match encoded.movie(id) {
+            Some(json) => Ok(OneMovie { head, json, served: Served { from, away } }),
+            None => nobody(head),
+        }
     }
 
     /// All genres.
@@ -263,54 +356,111 @@ impl Catalogue {
     /// # Errors
     /// As [`Self::collection`].
     pub async fn genres(&self) -> Result<Genres, Error> {
-        todo!()
+        let (manifest, away) = self.manifest()?;
+        let (list, from) = self.0.shared.genre_list(&manifest).await?;
+        self.count(from);
+        Ok(Genres { head: list.head, count: list.count, json: list.json.clone(), served: Served { from, away } })
+    }
+
+    fn count(&self, from: Source) {
+        let metrics = &self.0.shared.metrics;
+        match from {
+            Source::Cache => metrics.hits.inc(),
+            Source::Load(_) => metrics.misses.inc(),
+            Source::Collapsed => metrics.collapsed.inc(),
+        };
     }
 
     /// Creates all of `movies` or none.
     ///
     /// # Errors
     /// [`Error::DuplicateImdbId`], [`Error::Busy`], [`Error::NotExecuted`], [`Error::OutcomeUnknown`], …
-    pub async fn create(&self, _movies: Vec<NewMovie>) -> Result<Created, Error> {
-        todo!()
+    pub async fn create(&self, movies: Vec<NewMovie>) -> Result<Created, Error> {
+        let imdb_ids: Vec<_> = movies.iter().map(|movie| movie.imdb_id.clone()).collect();
+        let Receipt { head, outcome, json } = self.write(Work::Create(movies)).await?;
+        match outcome {
+            Outcome::Created(ids) => Ok(Created { head, ids, json }),
+            Outcome::DuplicateImdbId { index } => {
+                let imdb_id = imdb_ids.into_iter().nth(index).flatten();
+                let imdb_id = imdb_id.map(|id| id.as_str().to_owned()).unwrap_or_default();
+                Err(Error::DuplicateImdbId { imdb_id, index, head })
+            }
+            _ => Err(Error::Internal),
+        }
     }
 
-    /// Creates those of `movies` whose `imdb_id` is not there yet and replaces `parts` of the others.
+    /// Creates those of `movies` whose `imdb_id` is not there yet and replaces `parts` of the others. One
+    /// without an `imdb_id` is always created.
     ///
     /// # Errors
     /// As [`Self::create`].
-    pub async fn merge(&self, _movies: Vec<NewMovie>, _parts: Parts) -> Result<Merged, Error> {
-        todo!()
+    pub async fn merge(&self, movies: Vec<NewMovie>, parts: Parts) -> Result<Merged, Error> {
+        match self.write(Work::Merge(movies, parts)).await?.outcome {
+            Outcome::Merged(merged) => Ok(merged),
+            _ => Err(Error::Internal),
+        }
     }
 
-    /// Deletes one movie.
+    /// Creates `movies` where there are none: see [`Work::Sample`]. How many were created.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn load_sample(&self, movies: Vec<NewMovie>, only_new: bool) -> Result<usize, Error> {
+        let sample = Work::Sample { only_new, movies };
+        match self.0.mailbox.send(sample, self.0.patience).await?.outcome {
+            Outcome::Created(ids) => Ok(ids.len()),
+            _ => Err(Error::Internal),
+        }
+    }
+
+    /// Deletes one movie; the state in which it is gone.
     ///
     /// # Errors
     /// [`Error::NoMovie`], and as [`Self::create`].
-    pub async fn delete(&self, _id: u64) -> Result<Head, Error> {
-        todo!()
+    pub async fn delete(&self, id: u64) -> Result<Head, Error> {
+        let Receipt { head, outcome, .. } = self.write(Work::Delete(id)).await?;
+        match outcome {
+            Outcome::Deleted => Ok(head),
+            Outcome::NoMovie => Err(Error::NoMovie { id, head }),
+            _ => Err(Error::Internal),
+        }
     }
 
     /// Creates a genre that has no movies.
     ///
     /// # Errors
     /// [`Error::DuplicateGenre`], and as [`Self::create`].
-    pub async fn create_genre(&self, _name: GenreName) -> Result<CreatedGenre, Error> {
-        todo!()
+    pub async fn create_genre(&self, name: GenreName) -> Result<CreatedGenre, Error> {
+        let Receipt { head, outcome, .. } = self.write(Work::CreateGenre(name.clone())).await?;
+        match outcome {
+            Outcome::GenreCreated { slug } => Ok(CreatedGenre { head, genre: Genre { name, slug, movies: 0 } }),
+            Outcome::DuplicateGenre { name } => Err(Error::DuplicateGenre { name, head }),
+            _ => Err(Error::Internal),
+        }
+    }
+
+    /// Hands a write to the writer. While the database is away it is refused at once.
+    async fn write(&self, work: Work) -> Result<Receipt, Error> {
+        if self.0.shared.published.load().is_none() {
+            return Err(Error::Cold);
+        }
+        if self.0.shared.link.away().is_some() {
+            return Err(Error::NotExecuted("the database does not answer"));
+        }
+        self.0.mailbox.send(work, self.0.patience).await
     }
 
     /// How the parts are doing.
     pub fn health(&self) -> Health {
-        todo!()
+        let shared = &self.0.shared;
+        let (cached_bytes, cached_segments) = shared.cache.held();
+        Health {
+            head: shared.published.load().map(|manifest| manifest.head()),
+            away: shared.link.away(),
+            waiting_writes: self.0.mailbox.waiting(),
+            cached_bytes,
+            cached_segments,
+            connections: shared.store.pool_status().0,
+        }
     }
-}
-
-/// What a merge did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Merged {
-    /// Movies that were not there.
-    pub created: u64,
-    /// Movies that were there and differed.
-    pub changed: u64,
-    /// Movies that were there just so. A merge of these alone raises no revision.
-    pub unchanged: u64,
 }

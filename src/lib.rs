@@ -1,4 +1,5 @@
 //! marquee
 pub mod domain;
+pub mod catalogue;
 pub mod store;
 pub mod telemetry;

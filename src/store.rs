@@ -140,11 +140,6 @@ impl Store {
         }))
     }
 
-    /// Closes the connections that nobody uses, so that the next use opens one anew.
-    pub fn forget_idle(&self) {
-        on_backend!(&self.0, db => db.sessions.forget_idle());
-    }
-
     /// Connections open, and how many callers wait for one.
     pub fn pool_status(&self) -> (usize, usize) {
         on_backend!(&self.0, db => db.sessions.pool_status())

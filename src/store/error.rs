@@ -9,6 +9,9 @@ pub enum StoreError {
     /// It cannot be reached, or the connection broke: try again later, on another connection.
     #[error("the database cannot be reached: {0}")]
     Away(String),
+    /// It did not answer in time; whether it did what was asked is not known.
+    #[error("the database did not answer within {0:?}")]
+    TimedOut(std::time::Duration),
     /// It cannot be used as it is configured: trying again is no use until somebody mends that.
     #[error("{0}")]
     Misconfigured(String),
@@ -30,13 +33,6 @@ pub enum StoreError {
     /// The answer to a COMMIT was lost.
     #[error("the answer to COMMIT was lost: {0}")]
     Unknown(String),
-}
-
-impl StoreError {
-    /// Whether a new transaction may succeed where this one did not.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Away(_) | Self::Contended(_))
-    }
 }
 
 /// Sorts an error of a query.

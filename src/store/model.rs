@@ -92,7 +92,7 @@ pub struct Facts {
     pub movies: HashMap<u64, Movie>,
     /// Genres by folded name: those asked for, and those of `movies`.
     pub genres: HashMap<String, GenreRow>,
-    /// Directors by folded name.
+    /// Directors by folded name: those asked for, and those of `movies`.
     pub directors: HashMap<String, (u64, DirectorName)>,
     /// Slugs that are taken and could meet those of the genres that were not found.
     pub slugs: BTreeSet<String>,

@@ -39,10 +39,11 @@ const MIGRATION_LOCK_S: u32 = 120;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/mysql");
 
-/// Sets what marquee relies on, whatever the server's defaults are.
-const SET_UP: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, \
-                      SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', \
-                      SESSION innodb_lock_wait_timeout = 8";
+/// What marquee relies on, whatever the server's defaults are.
+const SET_UP: [&str; 2] = [
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', SESSION innodb_lock_wait_timeout = 8",
+];
 
 /// Inserts rows, as many in a statement as it takes.
 macro_rules! insert_many {
@@ -104,7 +105,9 @@ async fn connect(opts: mysql_async::Opts) -> ConnectionResult<Conn> {
         e => ConnectionError::BadConnection(e.to_string()),
     })?;
     let mut conn = Conn::try_from(conn).await?;
-    conn.batch_execute(SET_UP).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    for statement in SET_UP {
+        conn.batch_execute(statement).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    }
     Ok(conn)
 }
 
@@ -202,7 +205,7 @@ impl Database {
                 settings.sync_binlog
             ));
         }
-        let pool = self.sessions.pool();
+        let pool = &self.sessions.pool;
         let asked = pool.status().max_size;
         let room = usize::try_from((settings.max_connections - LEFT_TO_OTHERS).max(1)).unwrap_or(1);
         if asked > room {

@@ -1,4 +1,7 @@
 //! Rows, and how they become movies.
+//!
+//! What is inserted says `treat_none_as_default_value = false`: a row that might hold a DEFAULT costs a
+//! statement of its own on SQLite, in a transaction that Diesel begins for it.
 
 use diesel::prelude::{Insertable, Queryable};
 use jiff::Timestamp;
@@ -37,7 +40,7 @@ impl CatalogueRow {
 }
 
 #[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = commits)]
+#[diesel(table_name = commits, treat_none_as_default_value = false)]
 pub(super) struct CommitRow {
     pub(super) revision: i64,
     pub(super) stamp: i64,
@@ -61,7 +64,7 @@ pub(super) fn segment_ref((number, stamp, movies): SegmentTuple) -> SegmentRef {
 }
 
 #[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = segments)]
+#[diesel(table_name = segments, treat_none_as_default_value = false)]
 pub(super) struct SegmentRow {
     segment: i64,
     revision: i64,
@@ -81,7 +84,7 @@ impl SegmentRow {
 }
 
 #[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = genres)]
+#[diesel(table_name = genres, treat_none_as_default_value = false)]
 pub(super) struct NewGenreRow {
     pub(super) id: i64,
     pub(super) name: String,
@@ -91,7 +94,7 @@ pub(super) struct NewGenreRow {
 }
 
 #[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = directors)]
+#[diesel(table_name = directors, treat_none_as_default_value = false)]
 pub(super) struct NewDirectorRow {
     pub(super) id: i64,
     pub(super) name: String,
@@ -99,7 +102,7 @@ pub(super) struct NewDirectorRow {
 }
 
 #[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = movies)]
+#[diesel(table_name = movies, treat_none_as_default_value = false)]
 pub(super) struct NewMovieRow {
     id: i64,
     imdb_id: Option<String>,
@@ -135,7 +138,7 @@ impl From<&Movie> for NewMovieRow {
 }
 
 #[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = movie_genres)]
+#[diesel(table_name = movie_genres, treat_none_as_default_value = false)]
 pub(super) struct GenreLinkRow {
     movie_id: i64,
     position: i32,
@@ -143,7 +146,7 @@ pub(super) struct GenreLinkRow {
 }
 
 #[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = movie_directors)]
+#[diesel(table_name = movie_directors, treat_none_as_default_value = false)]
 pub(super) struct DirectorLinkRow {
     movie_id: i64,
     position: i32,

@@ -15,7 +15,7 @@ use diesel_async::{AsyncConnection, SimpleAsyncConnection};
 use tokio::time::timeout;
 
 use super::{BEGIN_READ, BEGIN_WRITE, Conn, LIST, queries};
-use crate::domain::{Genre, Movie, slug};
+use crate::domain::{DirectorName, Genre, GenreName, Movie, slug};
 use crate::store::model::{
     Changes, Changeset, Facts, GenreRow, Head, History, Known, NextIds, SegmentRef, Wanted,
 };
@@ -33,7 +33,7 @@ pub(in crate::store) type Pool = deadpool::managed::Pool<AsyncDieselConnectionMa
 /// A pool of connections, and how long one step may take.
 #[derive(Clone)]
 pub(in crate::store) struct Sessions {
-    pool: Pool,
+    pub(in crate::store) pool: Pool,
     step: Duration,
     metrics: Metrics,
 }
@@ -57,7 +57,7 @@ impl Lease {
         };
         match timeout(limit, step(object)).await {
             Ok(result) => result.map_err(error::of_query),
-            Err(_) => Err(StoreError::Away(format!("no answer within {limit:?}"))),
+            Err(_) => Err(StoreError::TimedOut(limit)),
         }
     }
 }
@@ -76,10 +76,6 @@ impl Sessions {
         Self { pool, step, metrics: metrics.clone() }
     }
 
-    pub(in crate::store) fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
     async fn lease(&self, purpose: Purpose) -> Result<Lease, StoreError> {
         // The pool limits each of its own steps; the limit around them holds for their sum.
         let object = match timeout(self.step, self.pool.get()).await {
@@ -88,8 +84,9 @@ impl Sessions {
                 return Err(StoreError::PoolExhausted(self.step));
             }
             Ok(Err(PoolError::Backend(error))) => return Err(error::of_connect(error)),
+            Ok(Err(PoolError::Timeout(_))) => return Err(StoreError::TimedOut(self.step)),
             Ok(Err(error)) => return Err(StoreError::Away(error.to_string())),
-            Err(_) => return Err(StoreError::Away(format!("no connection within {:?}", self.step))),
+            Err(_) => return Err(StoreError::TimedOut(self.step)),
         };
         let mut lease = Lease { object: Some(object), step: self.step };
         let queries = self.metrics.queries(purpose);
@@ -115,29 +112,43 @@ impl Sessions {
         Ok(value)
     }
 
+    /// Leases a connection and runs the first step on it. A pooled connection may have died since its last
+    /// use, and so its idle neighbours: then all of them go, and a new one is tried.
+    async fn begin<T>(
+        &self,
+        purpose: Purpose,
+        step: impl AsyncFn(&mut Conn) -> QueryResult<T>,
+    ) -> Result<(Lease, T), StoreError> {
+        let mut lease = self.lease(purpose).await?;
+        match lease.run(&step).await {
+            Ok(value) => return Ok((lease, value)),
+            Err(StoreError::Away(_)) => self.pool.retain(|_, _| false),
+            Err(error) => return Err(error),
+        };
+        drop(lease);
+        let mut lease = self.lease(purpose).await?;
+        let value = lease.run(&step).await?;
+        Ok((lease, value))
+    }
+
     pub(in crate::store) async fn head(&self) -> Result<Head, StoreError> {
-        self.once(Purpose::Poll, queries::catalogue_row).await.map(|row| row.head())
+        let (lease, row) = self.begin(Purpose::Poll, queries::catalogue_row).await?;
+        lease.release();
+        Ok(row.head())
     }
 
     pub(in crate::store) async fn snapshot(&self, purpose: Purpose) -> Result<Snapshot, StoreError> {
-        let mut lease = self.lease(purpose).await?;
-        lease.run(async |conn| conn.batch_execute(BEGIN_READ).await).await?;
+        let (lease, ()) = self.begin(purpose, async |conn: &mut Conn| conn.batch_execute(BEGIN_READ).await).await?;
         Ok(Snapshot { lease, metrics: self.metrics.clone() })
     }
 
     pub(in crate::store) async fn begin_write(&self) -> Result<WriteTx, StoreError> {
-        let mut lease = self.lease(Purpose::Write).await?;
-        let row = lease
-            .run(async |conn| {
-                conn.batch_execute(BEGIN_WRITE).await?;
-                super::catalogue_row_locked(conn).await
-            })
-            .await?;
+        let lock = async |conn: &mut Conn| {
+            conn.batch_execute(BEGIN_WRITE).await?;
+            super::catalogue_row_locked(conn).await
+        };
+        let (lease, row) = self.begin(Purpose::Write, lock).await?;
         Ok(WriteTx { lease, row, metrics: self.metrics.clone() })
-    }
-
-    pub(in crate::store) fn forget_idle(&self) {
-        self.pool.retain(|_, _| false);
     }
 
     pub(in crate::store) fn pool_status(&self) -> (usize, usize) {
@@ -235,9 +246,7 @@ impl WriteTx {
             for (key, id, name) in
                 self.lease.run(async |conn| queries::directors_with_keys(conn, list).await).await?
             {
-                let name = crate::domain::DirectorName::parse(&name)
-                    .map_err(|e| StoreError::Corrupt(format!("director {id}: the name {e}")))?;
-                facts.directors.insert(key, (id.cast_unsigned(), name));
+                facts.directors.insert(key, (id.cast_unsigned(), director_name(id, &name)?));
             }
         }
         self.facts_of_slugs(wanted, &mut facts).await?;
@@ -256,6 +265,10 @@ impl WriteTx {
         for (_, id, name) in &genres {
             let genre = genre_row(*id, name)?;
             facts.genres.insert(genre.name.key(), genre);
+        }
+        for (_, id, name) in &directors {
+            let name = director_name(*id, name)?;
+            facts.directors.insert(name.key(), (id.cast_unsigned(), name));
         }
         let movies = rows::movies(movies, genres, directors)?;
         facts.movies.extend(movies.into_iter().map(|movie| (movie.id, movie)));
@@ -374,8 +387,12 @@ impl WriteTx {
     }
 }
 
+fn director_name(id: i64, name: &str) -> Result<DirectorName, StoreError> {
+    DirectorName::parse(name).map_err(|e| StoreError::Corrupt(format!("director {id}: the name {e}")))
+}
+
 fn genre_row(id: i64, name: &str) -> Result<GenreRow, StoreError> {
-    let name = crate::domain::GenreName::parse(name)
+    let name = GenreName::parse(name)
         .map_err(|e| StoreError::Corrupt(format!("genre {id}: the name {e}")))?;
     Ok(GenreRow { id: id.cast_unsigned(), name })
 }

@@ -1,0 +1,306 @@
+//! Segments joined to one body: an array or lines, as they are or as one gzip member.
+//!
+//! Each segment is deflated on its own and ended by a full flush (RFC 1951, section 3.2.4 and zlib's
+//! `Z_FULL_FLUSH`), so the blocks of all of them follow each other on the edge of a byte. What stands
+//! between them is a stored block of one byte. The CRC of the whole is combined from those of the
+//! segments, not computed over the bytes again.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use crc32fast::Hasher;
+
+use super::segment::{EncodedSegment, Form};
+
+/// How the bytes of an answer are coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Coding {
+    /// As they are.
+    Identity,
+    /// One gzip member (RFC 1952).
+    Gzip,
+}
+
+/// RFC 1952, section 2.3: no name, no time, of an unknown system.
+const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+
+/// A stored block of one byte (RFC 1951, section 3.2.4).
+const fn stored(byte: u8, last: bool) -> [u8; 6] {
+    [last as u8, 1, 0, 0xfe, 0xff, byte]
+}
+
+/// The header and `[` in one piece.
+const GZIP_ARRAY_BEGINS: [u8; 16] = {
+    let [a, b, c, d, e, f] = stored(b'[', false);
+    let [g0, g1, g2, g3, g4, g5, g6, g7, g8, g9] = GZIP_HEADER;
+    [g0, g1, g2, g3, g4, g5, g6, g7, g8, g9, a, b, c, d, e, f]
+};
+const GZIP_COMMA: [u8; 6] = stored(b',', false);
+const GZIP_ARRAY_ENDS: [u8; 6] = stored(b']', true);
+/// A last block that holds nothing.
+const GZIP_LINES_END: [u8; 2] = [3, 0];
+
+/// What stands before, between and after the segments of one body, and how long it all is.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    begin: &'static [u8],
+    between: &'static [u8],
+    end: Bytes,
+    len: u64,
+    coding: Coding,
+}
+
+/// Measures a body segment by segment, so that they need not all be held.
+pub struct Framing {
+    form: Form,
+    coding: Coding,
+    crc: Hasher,
+    raw: u64,
+    coded: u64,
+    any: bool,
+}
+
+impl Framing {
+    /// A body without segments yet.
+    pub fn new(form: Form, coding: Coding) -> Self {
+        let mut framing = Self { form, coding, crc: Hasher::new(), raw: 0, coded: 0, any: false };
+        if form == Form::Array {
+            framing.byte(b'[');
+        }
+        framing
+    }
+
+    /// What comes before the first segment.
+    pub fn begin(&self) -> &'static [u8] {
+        match (self.form, self.coding) {
+            (Form::Array, Coding::Identity) => b"[",
+            (Form::Array, Coding::Gzip) => &GZIP_ARRAY_BEGINS,
+            (Form::Lines, Coding::Identity) => b"",
+            (Form::Lines, Coding::Gzip) => &GZIP_HEADER,
+        }
+    }
+
+    /// What comes between two segments that are not empty.
+    pub fn between(&self) -> &'static [u8] {
+        match (self.form, self.coding) {
+            (Form::Array, Coding::Identity) => b",",
+            (Form::Array, Coding::Gzip) => &GZIP_COMMA,
+            (Form::Lines, _) => b"",
+        }
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.crc.update(&[byte]);
+        self.raw += 1;
+    }
+
+    /// Counts the next segment; an empty one takes no place.
+    pub fn add(&mut self, segment: &EncodedSegment) {
+        if segment.is_empty() {
+            return;
+        }
+        if self.any {
+            if self.form == Form::Array {
+                self.byte(b',');
+            }
+            self.coded += self.between().len() as u64;
+        }
+        self.any = true;
+        self.raw += segment.json().len() as u64;
+        self.coded += coded(segment, self.coding).len() as u64;
+        if self.coding == Coding::Gzip {
+            self.crc.combine(&Hasher::new_with_initial_len(segment.crc(), segment.json().len() as u64));
+        }
+    }
+
+    /// The frame of all that was added.
+    pub fn finish(mut self) -> Frame {
+        if self.form == Form::Array {
+            self.byte(b']');
+        }
+        let end: Bytes = match self.coding {
+            Coding::Identity if self.form == Form::Array => Bytes::from_static(b"]"),
+            Coding::Identity => Bytes::new(),
+            Coding::Gzip => {
+                let last: &[u8] = if self.form == Form::Array { &GZIP_ARRAY_ENDS } else { &GZIP_LINES_END };
+                #[expect(clippy::cast_possible_truncation, reason = "RFC 1952 wants the length modulo 2^32")]
+                let length = self.raw as u32;
+                let crc = self.crc.clone().finalize();
+                [last, &crc.to_le_bytes(), &length.to_le_bytes()].concat().into()
+            }
+        };
+        let (begin, between) = (self.begin(), self.between());
+        Frame { begin, between, len: begin.len() as u64 + self.coded + end.len() as u64, end, coding: self.coding }
+    }
+}
+
+impl Frame {
+    /// The frame of `segments` as a body.
+    pub fn of<'a>(form: Form, coding: Coding, segments: impl IntoIterator<Item = &'a EncodedSegment>) -> Self {
+        let mut framing = Framing::new(form, coding);
+        segments.into_iter().for_each(|segment| framing.add(segment));
+        framing.finish()
+    }
+
+    /// The length of the whole body in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// What comes after the last segment.
+    pub fn end(&self) -> &Bytes {
+        &self.end
+    }
+}
+
+/// The bytes of a segment in a coding.
+pub fn coded(segment: &EncodedSegment, coding: Coding) -> &Bytes {
+    match coding {
+        Coding::Identity => segment.json(),
+        Coding::Gzip => segment.deflated(),
+    }
+}
+
+/// A body in pieces, all of them held: what was begun can be finished.
+#[derive(Debug, Clone)]
+pub struct Pieces {
+    frame: Frame,
+    segments: Vec<Arc<EncodedSegment>>,
+    /// Twice the number of segments sent, and one more once what comes before them was.
+    next: usize,
+}
+
+impl Pieces {
+    /// The body of `segments` in `frame`, which must be theirs.
+    pub fn new(frame: Frame, mut segments: Vec<Arc<EncodedSegment>>) -> Self {
+        segments.retain(|segment| !segment.is_empty());
+        Self { frame, segments, next: 0 }
+    }
+
+    /// The length of the whole body in bytes.
+    pub fn total_len(&self) -> u64 {
+        self.frame.len
+    }
+
+    /// All pieces in one.
+    pub fn concat(self) -> Bytes {
+        let mut whole = BytesMut::with_capacity(usize::try_from(self.frame.len).unwrap_or_default());
+        self.for_each(|piece| whole.extend_from_slice(&piece));
+        whole.freeze()
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let at = self.next;
+            self.next += 1;
+            let last = 2 * self.segments.len().max(1);
+            let piece = if at == 0 {
+                Bytes::from_static(self.frame.begin)
+            } else if at >= last {
+                if at > last {
+                    return None;
+                }
+                self.frame.end.clone()
+            } else if at % 2 == 1 {
+                self.segments.get(at / 2).map(|segment| coded(segment, self.frame.coding).clone()).unwrap_or_default()
+            } else {
+                Bytes::from_static(self.frame.between)
+            };
+            if !piece.is_empty() {
+                return Some(piece);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::catalogue::segment::tests::movie;
+
+    fn segment(ids: &[u64]) -> Arc<EncodedSegment> {
+        Arc::new(EncodedSegment::encode(&ids.iter().map(|id| movie(*id)).collect::<Vec<_>>()))
+    }
+
+    fn body(form: Form, coding: Coding, segments: &[Arc<EncodedSegment>]) -> Vec<u8> {
+        let segments: Vec<_> = match form {
+            Form::Array => segments.to_vec(),
+            Form::Lines => segments.iter().map(|s| Arc::new(s.to_lines())).collect(),
+        };
+        let frame = Frame::of(form, coding, segments.iter().map(AsRef::as_ref));
+        let pieces = Pieces::new(frame, segments);
+        let promised = pieces.total_len();
+        let whole = pieces.clone().concat();
+        assert_eq!(whole.len() as u64, promised);
+        assert_eq!(pieces.flatten().collect::<Vec<u8>>(), whole);
+        match coding {
+            Coding::Identity => whole.to_vec(),
+            Coding::Gzip => {
+                let mut plain = Vec::new();
+                // Checks the CRC and the length, and that nothing follows the member.
+                flate2::bufread::GzDecoder::new(whole.as_ref()).read_to_end(&mut plain).unwrap();
+                plain
+            }
+        }
+    }
+
+    fn ids(form: Form, body: &[u8]) -> Vec<u64> {
+        let movies: Vec<Value> = match form {
+            Form::Array => serde_json::from_slice(body).unwrap(),
+            Form::Lines => body
+                .split(|b| *b == b'\n')
+                .filter(|l| !l.is_empty())
+                .map(|l| serde_json::from_slice(l).unwrap())
+                .collect(),
+        };
+        movies.iter().map(|movie| movie["id"].as_u64().unwrap()).collect()
+    }
+
+    #[test]
+    fn any_collection_joins_to_the_same_movies_in_every_form_and_coding() {
+        let far = 1u64 << 40;
+        let collections: [&[&[u64]]; 8] = [
+            &[],
+            &[&[]],
+            &[&[1]],
+            &[&[1, 255], &[256, 511]],
+            &[&[1], &[], &[512]],
+            &[&[], &[256], &[]],
+            &[&[], &[], &[]],
+            &[&[1], &[far, far + 255], &[], &[far + 512]],
+        ];
+        for collection in collections {
+            let segments: Vec<_> = collection.iter().map(|ids| segment(ids)).collect();
+            let expected: Vec<u64> = collection.concat();
+            for form in [Form::Array, Form::Lines] {
+                for coding in [Coding::Identity, Coding::Gzip] {
+                    assert_eq!(ids(form, &body(form, coding, &segments)), expected, "{form:?} {coding:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_collection_is_an_empty_array() {
+        assert_eq!(body(Form::Array, Coding::Identity, &[]), b"[]");
+        assert_eq!(body(Form::Array, Coding::Gzip, &[]), b"[]");
+        assert_eq!(body(Form::Lines, Coding::Gzip, &[]), b"");
+    }
+
+    #[test]
+    fn many_full_segments_join_to_what_one_shot_encoding_gives() {
+        let segments: Vec<_> = (0..20).map(|n| segment(&(n * 256..(n + 1) * 256).collect::<Vec<_>>())).collect();
+        let expected: Vec<_> = (0..20 * 256).map(movie).collect();
+        let expected = serde_json::to_vec(&expected).unwrap();
+        assert_eq!(body(Form::Array, Coding::Gzip, &segments), expected);
+        assert_eq!(body(Form::Array, Coding::Identity, &segments), expected);
+    }
+}

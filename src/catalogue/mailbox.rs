@@ -1,0 +1,210 @@
+//! The writer's mailbox: bounded in commands and in bytes, and how a command is claimed and answered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use super::Error;
+use super::plan::{Outcome, Work};
+use crate::store::Head;
+use crate::telemetry::Metrics;
+
+/// What a client is told of its write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Receipt {
+    /// The state that the outcome is of: the one that the write made, or in which it failed.
+    pub head: Head,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The JSON of the movies that were created, in their order, where it was asked for.
+    pub json: Vec<bytes::Bytes>,
+}
+
+const WAITING: u8 = 0;
+const TAKEN: u8 = 1;
+const GIVEN_UP: u8 = 2;
+
+/// Who has a command: the writer that executes it, or the client that gave it up before. Never both, so a
+/// time-out can tell "nothing happened" from "it may have happened".
+#[derive(Debug, Clone, Default)]
+struct Claim(Arc<AtomicU8>);
+
+impl Claim {
+    fn make(&self, state: u8) -> bool {
+        self.0.compare_exchange(WAITING, state, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+/// Gives the command up when its client goes away before the writer has taken it.
+struct GiveUp(Claim);
+
+impl Drop for GiveUp {
+    fn drop(&mut self) {
+        self.0.make(GIVEN_UP);
+    }
+}
+
+/// A write on its way.
+#[derive(Debug)]
+pub struct Command {
+    /// What is to be done.
+    pub work: Work,
+    reply: oneshot::Sender<Result<Receipt, Error>>,
+    claim: Claim,
+    /// The bytes that it takes of the mailbox until it is answered.
+    _room: OwnedSemaphorePermit,
+}
+
+impl Command {
+    /// Takes the command for execution; false when its client has given it up.
+    pub fn take(&self) -> bool {
+        self.claim.make(TAKEN)
+    }
+
+    /// Gives a command that was not begun back to the mailbox's order.
+    pub fn put_back(&self) {
+        let _ = self.claim.0.compare_exchange(TAKEN, WAITING, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Answers the client, if it still waits.
+    pub fn answer(self, result: Result<Receipt, Error>) {
+        let _ = self.reply.send(result);
+    }
+}
+
+/// Where clients leave their writes.
+#[derive(Debug)]
+pub struct Mailbox {
+    commands: mpsc::Sender<Command>,
+    room: Arc<Semaphore>,
+    bytes: usize,
+    metrics: Metrics,
+}
+
+impl Mailbox {
+    /// A mailbox for `commands` commands of `bytes` bytes together, and its other end.
+    pub fn new(commands: usize, bytes: usize, metrics: &Metrics) -> (Self, mpsc::Receiver<Command>) {
+        let (sender, receiver) = mpsc::channel(commands.max(1));
+        let bytes = bytes.clamp(1, u32::MAX as usize);
+        (Self { commands: sender, room: Arc::new(Semaphore::new(bytes)), bytes, metrics: metrics.clone() }, receiver)
+    }
+
+    /// How many commands wait.
+    pub fn waiting(&self) -> usize {
+        self.commands.max_capacity() - self.commands.capacity()
+    }
+
+    /// Leaves `work` and waits for its receipt, at most for `patience`.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] at once when it has no room; [`Error::NotExecuted`] or [`Error::OutcomeUnknown`] when
+    /// patience ends; else what the writer says.
+    pub async fn send(&self, work: Work, patience: Duration) -> Result<Receipt, Error> {
+        let weight = work.weight().min(self.bytes);
+        let permits = u32::try_from(weight).unwrap_or(u32::MAX);
+        let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(permits) else {
+            return Err(Error::Busy);
+        };
+        let (reply, receipt) = oneshot::channel();
+        let claim = Claim::default();
+        let command = Command { work, reply, claim: claim.clone(), _room: room };
+        self.commands.try_send(command).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => Error::Busy,
+            mpsc::error::TrySendError::Closed(_) => Error::Stopping,
+        })?;
+        self.count();
+        let _give_up = GiveUp(claim.clone());
+        match tokio::time::timeout(patience, receipt).await {
+            Ok(Ok(result)) => result,
+            // The writer is gone, or it takes too long.
+            Ok(Err(_)) | Err(_) => {
+                if claim.make(GIVEN_UP) {
+                    Err(Error::NotExecuted("it waited too long for its turn"))
+                } else {
+                    Err(Error::OutcomeUnknown)
+                }
+            }
+        }
+    }
+
+    fn count(&self) {
+        self.metrics.mailbox.set(i64::try_from(self.waiting()).unwrap_or(i64::MAX));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus_client::registry::Registry;
+
+    fn mailbox(commands: usize, bytes: usize) -> (Arc<Mailbox>, mpsc::Receiver<Command>) {
+        let (mailbox, receiver) = Mailbox::new(commands, bytes, &Metrics::registered(&mut Registry::default()));
+        (Arc::new(mailbox), receiver)
+    }
+
+    const LONG: Duration = Duration::from_secs(600);
+    const SHORT: Duration = Duration::from_millis(10);
+
+    fn receipt() -> Receipt {
+        Receipt { head: Head { revision: 1, stamp: 1 }, outcome: Outcome::Deleted, json: Vec::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_mailbox_refuses_at_once() {
+        let (mailbox, _writer) = mailbox(1, 1 << 20);
+        let first = tokio::spawn({
+            let mailbox = Arc::clone(&mailbox);
+            async move { mailbox.send(Work::Delete(1), LONG).await }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(mailbox.send(Work::Delete(2), LONG).await, Err(Error::Busy));
+        first.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_are_bounded_and_given_back() {
+        let weight = Work::Delete(1).weight();
+        let (mailbox, mut writer) = mailbox(100, weight + 1);
+        let send = |id| {
+            let mailbox = Arc::clone(&mailbox);
+            tokio::spawn(async move { mailbox.send(Work::Delete(id), LONG).await })
+        };
+        let first = send(1);
+        tokio::task::yield_now().await;
+        assert_eq!(send(2).await.unwrap(), Err(Error::Busy));
+        let command = writer.recv().await.unwrap();
+        assert!(command.take());
+        command.answer(Ok(receipt()));
+        assert_eq!(first.await.unwrap(), Ok(receipt()));
+        drop(send(3));
+        tokio::task::yield_now().await;
+        assert!(writer.recv().await.unwrap().take());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_out_knows_whether_the_writer_had_it() {
+        let (mailbox, mut writer) = mailbox(10, 1 << 20);
+        assert!(matches!(mailbox.send(Work::Delete(1), SHORT).await, Err(Error::NotExecuted(_))));
+        assert!(!writer.recv().await.unwrap().take(), "given up before it was taken");
+
+        let taken = tokio::spawn({
+            let mailbox = Arc::clone(&mailbox);
+            async move { mailbox.send(Work::Delete(2), SHORT).await }
+        });
+        let command = writer.recv().await.unwrap();
+        assert!(command.take());
+        assert_eq!(taken.await.unwrap(), Err(Error::OutcomeUnknown));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_hangs_up_gives_its_command_up() {
+        let (mailbox, mut writer) = mailbox(10, 1 << 20);
+        let sent = tokio::spawn(async move { mailbox.send(Work::Delete(1), LONG).await });
+        let command = writer.recv().await.unwrap();
+        sent.abort();
+        let _ = sent.await;
+        assert!(!command.take());
+    }
+}

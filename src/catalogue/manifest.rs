@@ -1,0 +1,229 @@
+//! The manifest: the catalogue at one revision, as the stamps of its segments; and which one is current.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::join::{Coding, Frame};
+use super::segment::Form;
+use super::spool::SpooledBody;
+use crate::store::{Changes, Head, History, SegmentRef};
+
+/// A body of the whole collection as it was put together, kept as long as its manifest.
+#[derive(Debug, Clone)]
+pub enum Assembly {
+    /// Small: one run of bytes.
+    Whole(Bytes),
+    /// Large: the frame around the segments, which the cache holds.
+    Pieces(Frame),
+    /// Larger than the cache may be.
+    File(SpooledBody),
+}
+
+/// The catalogue at one revision, complete in itself. It never changes.
+#[derive(Debug)]
+pub struct Manifest {
+    /// Counts the histories that this process has seen: a database that was restored begins another, in
+    /// which revisions may be lower.
+    epoch: u64,
+    head: Head,
+    segments: Vec<SegmentRef>,
+    movies: u64,
+    assemblies: [OnceLock<Assembly>; 4],
+    /// Set when a newer one takes its place: what nobody asks for once this one is dropped.
+    superseded: OnceLock<(Vec<SegmentRef>, UnboundedSender<Vec<SegmentRef>>)>,
+}
+
+impl Manifest {
+    fn new(epoch: u64, head: Head, segments: Vec<SegmentRef>) -> Self {
+        let movies = segments.iter().map(|segment| u64::from(segment.movies)).sum();
+        Self { epoch, head, segments, movies, assemblies: Default::default(), superseded: OnceLock::new() }
+    }
+
+    /// The manifest that `changes`, which were read as changes since `known`, lead to; `known` itself when
+    /// there are none.
+    pub fn advanced(known: Option<&Arc<Self>>, changes: Changes) -> Arc<Self> {
+        match (known, changes.history) {
+            (Some(known), History::Same) => Arc::clone(known),
+            (Some(known), History::Follows(changed)) => {
+                Arc::new(Self::new(known.epoch, changes.head, replaced(&known.segments, &changed)))
+            }
+            (Some(known), History::Another(all)) => Arc::new(Self::new(known.epoch + 1, changes.head, all)),
+            (None, History::Another(all) | History::Follows(all)) => Arc::new(Self::new(0, changes.head, all)),
+            (None, History::Same) => Arc::new(Self::new(0, changes.head, Vec::new())),
+        }
+    }
+
+    /// The manifest that a write on top of this one makes.
+    pub fn written(&self, head: Head, changed: &[SegmentRef]) -> Arc<Self> {
+        Arc::new(Self::new(self.epoch, head, replaced(&self.segments, changed)))
+    }
+
+    /// Its revision and stamp.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// How many movies it has.
+    pub fn movies(&self) -> u64 {
+        self.movies
+    }
+
+    /// All segments, by number; some may be empty.
+    pub fn segments(&self) -> &[SegmentRef] {
+        &self.segments
+    }
+
+    /// One segment, when it was ever written.
+    pub fn segment(&self, number: u64) -> Option<SegmentRef> {
+        let index = self.segments.binary_search_by_key(&number, |segment| segment.number).ok()?;
+        self.segments.get(index).copied()
+    }
+
+    /// Where the body in `form` and `coding` is kept.
+    pub fn assembly(&self, form: Form, coding: Coding) -> &OnceLock<Assembly> {
+        let [a, b, c, d] = &self.assemblies;
+        match (form, coding) {
+            (Form::Array, Coding::Identity) => a,
+            (Form::Array, Coding::Gzip) => b,
+            (Form::Lines, Coding::Identity) => c,
+            (Form::Lines, Coding::Gzip) => d,
+        }
+    }
+
+    /// Newer ones compare greater.
+    fn order(&self) -> (u64, u64) {
+        (self.epoch, self.head.revision)
+    }
+}
+
+impl Drop for Manifest {
+    fn drop(&mut self) {
+        if let Some((segments, janitor)) = self.superseded.take() {
+            // No janitor is left when the process stops.
+            let _ = janitor.send(segments);
+        }
+    }
+}
+
+/// `old` with those of `changed` in their places; both by number.
+fn replaced(old: &[SegmentRef], changed: &[SegmentRef]) -> Vec<SegmentRef> {
+    let mut segments = Vec::with_capacity(old.len() + changed.len());
+    let mut old = old.iter().peekable();
+    for change in changed {
+        while let Some(segment) = old.next_if(|segment| segment.number < change.number) {
+            segments.push(*segment);
+        }
+        old.next_if(|segment| segment.number == change.number);
+        segments.push(*change);
+    }
+    segments.extend(old);
+    segments
+}
+
+/// The current manifest: one atomic load to read it, one compare-and-publish to change it.
+#[derive(Debug)]
+pub struct Published {
+    current: ArcSwapOption<Manifest>,
+    /// Publishers take turns; readers never wait for it.
+    publishing: Mutex<()>,
+    janitor: UnboundedSender<Vec<SegmentRef>>,
+}
+
+impl Published {
+    /// Nothing is published yet. What nobody asks for any more goes to `janitor`.
+    pub fn new(janitor: UnboundedSender<Vec<SegmentRef>>) -> Self {
+        Self { current: ArcSwapOption::empty(), publishing: Mutex::new(()), janitor }
+    }
+
+    /// The current manifest.
+    pub fn load(&self) -> Option<Arc<Manifest>> {
+        self.current.load_full()
+    }
+
+    /// Publishes `next` unless something as new or newer is published already. Returns what is current then.
+    pub fn publish(&self, next: Arc<Manifest>) -> Arc<Manifest> {
+        let _turn = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current.load_full();
+        match &current {
+            Some(current) if current.order() >= next.order() => return Arc::clone(current),
+            _ => self.current.store(Some(Arc::clone(&next))),
+        }
+        if let Some(current) = current {
+            let gone = current.segments.iter().filter(|old| {
+                next.segment(old.number).is_none_or(|new| new.stamp != old.stamp)
+            });
+            // It was current until now, so this is set but once.
+            let _ = current.superseded.set((gone.copied().collect(), self.janitor.clone()));
+        }
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(revision: u64, stamp: u64) -> Head {
+        Head { revision, stamp }
+    }
+
+    fn segment(number: u64, stamp: u64, movies: u32) -> SegmentRef {
+        SegmentRef { number, stamp, movies }
+    }
+
+    fn first() -> Arc<Manifest> {
+        let all = vec![segment(0, 10, 256), segment(2, 11, 3)];
+        Manifest::advanced(None, Changes { head: head(5, 50), history: History::Another(all) })
+    }
+
+    #[test]
+    fn changes_take_the_place_of_what_they_change() {
+        let changed = vec![segment(1, 60, 7), segment(2, 60, 0), segment(9, 60, 1)];
+        let next = Manifest::advanced(Some(&first()), Changes { head: head(6, 60), history: History::Follows(changed) });
+        assert_eq!(
+            next.segments(),
+            [segment(0, 10, 256), segment(1, 60, 7), segment(2, 60, 0), segment(9, 60, 1)]
+        );
+        assert_eq!(next.movies(), 264);
+        assert_eq!(next.segment(2), Some(segment(2, 60, 0)));
+        assert_eq!(next.segment(3), None);
+    }
+
+    #[test]
+    fn only_newer_manifests_are_published() {
+        let (janitor, _gone) = tokio::sync::mpsc::unbounded_channel();
+        let published = Published::new(janitor);
+        let old = published.publish(first());
+        let new = old.written(head(7, 70), &[segment(0, 70, 255)]);
+        let between = old.written(head(6, 60), &[segment(0, 60, 254)]);
+        assert_eq!(published.publish(Arc::clone(&new)).head(), head(7, 70));
+        assert_eq!(published.publish(between).head(), head(7, 70));
+        assert_eq!(published.publish(old).head(), head(7, 70));
+    }
+
+    #[test]
+    fn a_restored_database_is_newer_with_a_lower_revision() {
+        let (janitor, _gone) = tokio::sync::mpsc::unbounded_channel();
+        let published = Published::new(janitor);
+        let old = published.publish(first());
+        let restored = Changes { head: head(3, 31), history: History::Another(vec![segment(0, 31, 1)]) };
+        published.publish(Manifest::advanced(Some(&old), restored));
+        let late = old.written(head(6, 60), &[]);
+        assert_eq!(published.publish(late).head(), head(3, 31));
+    }
+
+    #[test]
+    fn what_was_superseded_is_told_once_nobody_holds_it() {
+        let (janitor, mut gone) = tokio::sync::mpsc::unbounded_channel();
+        let published = Published::new(janitor);
+        let old = published.publish(first());
+        published.publish(old.written(head(6, 60), &[segment(2, 60, 4)]));
+        assert!(gone.try_recv().is_err());
+        drop(old);
+        assert_eq!(gone.try_recv().unwrap(), [segment(2, 11, 3)]);
+    }
+}
