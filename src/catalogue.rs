@@ -233,9 +233,15 @@ pub struct Catalogue(Arc<Inner>);
 
 impl Catalogue {
     /// A catalogue over `store` that knows nothing yet, and its writer at work on `runtime`. The writer ends
-    /// once every clone of the catalogue is dropped and what was in its mailbox is done.
-    pub fn new(store: Store, options: &Options, runtime: &Handle, metrics: &Metrics) -> (Self, JoinHandle<()>) {
-        let (janitor, mut superseded) = tokio::sync::mpsc::unbounded_channel::<Vec<crate::store::SegmentRef>>();
+    /// after [`Self::close`], when what was in its mailbox is done.
+    pub fn new(
+        store: Store,
+        options: &Options,
+        runtime: &Handle,
+        metrics: &Metrics,
+    ) -> (Self, JoinHandle<()>) {
+        let (janitor, mut superseded) =
+            tokio::sync::mpsc::unbounded_channel::<Vec<crate::store::SegmentRef>>();
         let cache = SegmentCache::new(options.cache_bytes, metrics);
         let shared = Arc::new(Shared {
             store,
@@ -251,7 +257,7 @@ impl Catalogue {
                 cache.remove(&segments).await;
             }
         });
-        let (mailbox, commands) = Mailbox::new(options.mailbox, options.mailbox_bytes, metrics);
+        let (mailbox, commands) = Mailbox::new(options.mailbox, options.mailbox_bytes);
         let writer = runtime.spawn(writer::run(Arc::clone(&shared), commands, options.batch));
         let inner =
             Inner { shared, mailbox, poll: options.poll, patience: options.patience, stale: options.stale };
@@ -359,7 +365,12 @@ impl Catalogue {
         let (manifest, away) = self.manifest()?;
         let (list, from) = self.0.shared.genre_list(&manifest).await?;
         self.count(from);
-        Ok(Genres { head: list.head, count: list.count, json: list.json.clone(), served: Served { from, away } })
+        Ok(Genres {
+            head: list.head,
+            count: list.count,
+            json: list.json.clone(),
+            served: Served { from, away },
+        })
     }
 
     fn count(&self, from: Source) {
@@ -433,7 +444,9 @@ impl Catalogue {
     pub async fn create_genre(&self, name: GenreName) -> Result<CreatedGenre, Error> {
         let Receipt { head, outcome, .. } = self.write(Work::CreateGenre(name.clone())).await?;
         match outcome {
-            Outcome::GenreCreated { slug } => Ok(CreatedGenre { head, genre: Genre { name, slug, movies: 0 } }),
+            Outcome::GenreCreated { slug } => {
+                Ok(CreatedGenre { head, genre: Genre { name, slug, movies: 0 } })
+            }
             Outcome::DuplicateGenre { name } => Err(Error::DuplicateGenre { name, head }),
             _ => Err(Error::Internal),
         }
@@ -448,6 +461,22 @@ impl Catalogue {
             return Err(Error::NotExecuted("the database does not answer"));
         }
         self.0.mailbox.send(work, self.0.patience).await
+    }
+
+    /// Sets the gauges of [`Metrics`] to what is now: they are looked at only when somebody asks.
+    pub fn gauge(&self) {
+        let health = self.health();
+        let metrics = &self.0.shared.metrics;
+        let gauge = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        metrics.revision.set(gauge(health.head.map_or(0, |head| head.revision)));
+        metrics.mailbox.set(gauge(health.waiting_writes as u64));
+        metrics.cache_bytes.set(gauge(health.cached_bytes));
+        metrics.connections.set(gauge(health.connections as u64));
+    }
+
+    /// Takes no more writes. The writer ends when it has done what waits.
+    pub fn close(&self) {
+        self.0.mailbox.close();
     }
 
     /// How the parts are doing.

@@ -1,5 +1,17 @@
-//! marquee
-pub mod domain;
+//! marquee: a movie collection over HTTP.
+//!
+//! To view all, or one, costs what sending the bytes costs; a write costs what one block of 256 movies
+//! costs, however large the collection is; and no read is older than a write that was acknowledged before it.
+//!
+//! Read the modules in this order: [`domain`] (the words), [`catalogue`] (the use cases and the
+//! invariants), [`store`] (the database), [`http`] (the contract), [`app`] (how they are put together).
+//! `main → app → http → catalogue → store → domain`, and never back. `docs/ARCHITECTURE.md` is the map.
+
+pub mod app;
 pub mod catalogue;
+pub mod command;
+pub mod config;
+pub mod domain;
+pub mod http;
 pub mod store;
 pub mod telemetry;

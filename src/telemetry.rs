@@ -1,8 +1,10 @@
 //! What marquee tells about itself: metrics. The log goes through the `log` crate everywhere.
 
-use std::sync::atomic::AtomicI64;
+pub mod log;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use std::fmt::Write;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -10,7 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 /// Why a query was sent to the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// The follower's look at the revision row.
     Poll,
@@ -20,6 +22,17 @@ pub enum Purpose {
     Write,
     /// Set-up, migrations, export.
     Other,
+}
+
+impl EncodeLabelValue for Purpose {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        encoder.write_str(match self {
+            Self::Poll => "poll",
+            Self::Load => "load",
+            Self::Write => "write",
+            Self::Other => "other",
+        })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -56,7 +69,11 @@ pub struct Metrics {
     /// The newest revision that this replica knows.
     pub revision: Gauge,
     /// Commands that wait in the mailbox.
-    pub mailbox: Gauge<i64, AtomicI64>,
+    pub mailbox: Gauge,
+    /// What encoded segments weigh in memory.
+    pub cache_bytes: Gauge,
+    /// Connections to the database that are open.
+    pub connections: Gauge,
     /// 1 while the database answers, 0 while it does not.
     pub database_up: Gauge,
 }
@@ -79,6 +96,8 @@ impl Metrics {
             batch_commands: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]),
             revision: Gauge::default(),
             mailbox: Gauge::default(),
+            cache_bytes: Gauge::default(),
+            connections: Gauge::default(),
             database_up: Gauge::default(),
         };
         let counters = [
@@ -113,6 +132,16 @@ impl Metrics {
             metrics.revision.clone(),
         );
         registry.register("mailbox_commands", "Commands that wait for the writer", metrics.mailbox.clone());
+        registry.register(
+            "cache_held_bytes",
+            "What encoded segments weigh in memory",
+            metrics.cache_bytes.clone(),
+        );
+        registry.register(
+            "database_connections",
+            "Connections to the database that are open",
+            metrics.connections.clone(),
+        );
         registry.register("database_up", "1 while the database answers", metrics.database_up.clone());
         metrics
     }

@@ -130,13 +130,23 @@ impl Framing {
             }
         };
         let (begin, between) = (self.begin(), self.between());
-        Frame { begin, between, len: begin.len() as u64 + self.coded + end.len() as u64, end, coding: self.coding }
+        Frame {
+            begin,
+            between,
+            len: begin.len() as u64 + self.coded + end.len() as u64,
+            end,
+            coding: self.coding,
+        }
     }
 }
 
 impl Frame {
     /// The frame of `segments` as a body.
-    pub fn of<'a>(form: Form, coding: Coding, segments: impl IntoIterator<Item = &'a EncodedSegment>) -> Self {
+    pub fn of<'a>(
+        form: Form,
+        coding: Coding,
+        segments: impl IntoIterator<Item = &'a EncodedSegment>,
+    ) -> Self {
         let mut framing = Framing::new(form, coding);
         segments.into_iter().for_each(|segment| framing.add(segment));
         framing.finish()
@@ -206,7 +216,10 @@ impl Iterator for Pieces {
                 }
                 self.frame.end.clone()
             } else if at % 2 == 1 {
-                self.segments.get(at / 2).map(|segment| coded(segment, self.frame.coding).clone()).unwrap_or_default()
+                self.segments
+                    .get(at / 2)
+                    .map(|segment| coded(segment, self.frame.coding).clone())
+                    .unwrap_or_default()
             } else {
                 Bytes::from_static(self.frame.between)
             };
@@ -297,7 +310,8 @@ mod tests {
 
     #[test]
     fn many_full_segments_join_to_what_one_shot_encoding_gives() {
-        let segments: Vec<_> = (0..20).map(|n| segment(&(n * 256..(n + 1) * 256).collect::<Vec<_>>())).collect();
+        let segments: Vec<_> =
+            (0..20).map(|n| segment(&(n * 256..(n + 1) * 256).collect::<Vec<_>>())).collect();
         let expected: Vec<_> = (0..20 * 256).map(movie).collect();
         let expected = serde_json::to_vec(&expected).unwrap();
         assert_eq!(body(Form::Array, Coding::Gzip, &segments), expected);

@@ -1,7 +1,7 @@
 //! The writer's mailbox: bounded in commands and in bytes, and how a command is claimed and answered.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -9,7 +9,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::Error;
 use super::plan::{Outcome, Work};
 use crate::store::Head;
-use crate::telemetry::Metrics;
 
 /// What a client is told of its write.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,23 +76,43 @@ impl Command {
 /// Where clients leave their writes.
 #[derive(Debug)]
 pub struct Mailbox {
-    commands: mpsc::Sender<Command>,
+    /// `None` once it is closed.
+    commands: Mutex<Option<mpsc::Sender<Command>>>,
+    capacity: usize,
     room: Arc<Semaphore>,
     bytes: usize,
-    metrics: Metrics,
 }
 
 impl Mailbox {
     /// A mailbox for `commands` commands of `bytes` bytes together, and its other end.
-    pub fn new(commands: usize, bytes: usize, metrics: &Metrics) -> (Self, mpsc::Receiver<Command>) {
+    pub fn new(commands: usize, bytes: usize) -> (Self, mpsc::Receiver<Command>) {
         let (sender, receiver) = mpsc::channel(commands.max(1));
         let bytes = bytes.clamp(1, u32::MAX as usize);
-        (Self { commands: sender, room: Arc::new(Semaphore::new(bytes)), bytes, metrics: metrics.clone() }, receiver)
+        let capacity = sender.max_capacity();
+        (
+            Self {
+                commands: Mutex::new(Some(sender)),
+                capacity,
+                room: Arc::new(Semaphore::new(bytes)),
+                bytes,
+                metrics: metrics.clone(),
+            },
+            receiver,
+        )
     }
 
     /// How many commands wait.
     pub fn waiting(&self) -> usize {
-        self.commands.max_capacity() - self.commands.capacity()
+        self.sender().map_or(0, |commands| self.capacity - commands.capacity())
+    }
+
+    /// Takes no more commands.
+    pub fn close(&self) {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn sender(&self) -> Option<mpsc::Sender<Command>> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Leaves `work` and waits for its receipt, at most for `patience`.
@@ -110,11 +129,10 @@ impl Mailbox {
         let (reply, receipt) = oneshot::channel();
         let claim = Claim::default();
         let command = Command { work, reply, claim: claim.clone(), _room: room };
-        self.commands.try_send(command).map_err(|refused| match refused {
+        self.sender().ok_or(Error::Stopping)?.try_send(command).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Error::Busy,
             mpsc::error::TrySendError::Closed(_) => Error::Stopping,
         })?;
-        self.count();
         let _give_up = GiveUp(claim.clone());
         match tokio::time::timeout(patience, receipt).await {
             Ok(Ok(result)) => result,
@@ -128,19 +146,14 @@ impl Mailbox {
             }
         }
     }
-
-    fn count(&self) {
-        self.metrics.mailbox.set(i64::try_from(self.waiting()).unwrap_or(i64::MAX));
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use prometheus_client::registry::Registry;
 
     fn mailbox(commands: usize, bytes: usize) -> (Arc<Mailbox>, mpsc::Receiver<Command>) {
-        let (mailbox, receiver) = Mailbox::new(commands, bytes, &Metrics::registered(&mut Registry::default()));
+        let (mailbox, receiver) = Mailbox::new(commands, bytes);
         (Arc::new(mailbox), receiver)
     }
 

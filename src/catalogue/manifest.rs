@@ -52,7 +52,9 @@ impl Manifest {
                 Arc::new(Self::new(known.epoch, changes.head, replaced(&known.segments, &changed)))
             }
             (Some(known), History::Another(all)) => Arc::new(Self::new(known.epoch + 1, changes.head, all)),
-            (None, History::Another(all) | History::Follows(all)) => Arc::new(Self::new(0, changes.head, all)),
+            (None, History::Another(all) | History::Follows(all)) => {
+                Arc::new(Self::new(0, changes.head, all))
+            }
             (None, History::Same) => Arc::new(Self::new(0, changes.head, Vec::new())),
         }
     }
@@ -153,9 +155,10 @@ impl Published {
             _ => self.current.store(Some(Arc::clone(&next))),
         }
         if let Some(current) = current {
-            let gone = current.segments.iter().filter(|old| {
-                next.segment(old.number).is_none_or(|new| new.stamp != old.stamp)
-            });
+            let gone = current
+                .segments
+                .iter()
+                .filter(|old| next.segment(old.number).is_none_or(|new| new.stamp != old.stamp));
             // It was current until now, so this is set but once.
             let _ = current.superseded.set((gone.copied().collect(), self.janitor.clone()));
         }
@@ -183,7 +186,10 @@ mod tests {
     #[test]
     fn changes_take_the_place_of_what_they_change() {
         let changed = vec![segment(1, 60, 7), segment(2, 60, 0), segment(9, 60, 1)];
-        let next = Manifest::advanced(Some(&first()), Changes { head: head(6, 60), history: History::Follows(changed) });
+        let next = Manifest::advanced(
+            Some(&first()),
+            Changes { head: head(6, 60), history: History::Follows(changed) },
+        );
         assert_eq!(
             next.segments(),
             [segment(0, 10, 256), segment(1, 60, 7), segment(2, 60, 0), segment(9, 60, 1)]

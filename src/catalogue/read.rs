@@ -48,8 +48,7 @@ impl Shared {
     /// newer is current.
     pub(super) fn advance(&self, known: Option<&Arc<Manifest>>, changes: Changes) -> Arc<Manifest> {
         let next = Manifest::advanced(known, changes);
-        let current = self.published.publish(Arc::clone(&next));
-        self.metrics.revision.set(i64::try_from(current.head().revision).unwrap_or(i64::MAX));
+        self.published.publish(Arc::clone(&next));
         next
     }
 
@@ -96,7 +95,11 @@ impl Shared {
         })
     }
 
-    async fn segment_or_load(self: &Arc<Self>, manifest: &Arc<Manifest>, segment: SegmentRef) -> Result<Loaded, Miss> {
+    async fn segment_or_load(
+        self: &Arc<Self>,
+        manifest: &Arc<Manifest>,
+        segment: SegmentRef,
+    ) -> Result<Loaded, Miss> {
         let mut cost = LoadCost::default();
         let load = self.load(manifest, segment, &mut cost);
         match self.cache.get_or_load(Key::new(segment, Form::Array), load).await {
@@ -107,7 +110,11 @@ impl Shared {
     }
 
     /// Lines are made from the array's bytes: the database is asked only where those are missing too.
-    async fn lines_or_load(self: &Arc<Self>, manifest: &Arc<Manifest>, segment: SegmentRef) -> Result<Loaded, Miss> {
+    async fn lines_or_load(
+        self: &Arc<Self>,
+        manifest: &Arc<Manifest>,
+        segment: SegmentRef,
+    ) -> Result<Loaded, Miss> {
         let mut source = Source::Cache;
         let load = async {
             let (array, from) = match self.cache.get(Key::new(segment, Form::Array)).await {
@@ -121,7 +128,9 @@ impl Shared {
             Ok((encoded, true)) => Ok((encoded, source)),
             Ok((encoded, false)) => Ok((encoded, Source::Collapsed)),
             Err(miss) => Err(match (*miss).clone() {
-                Miss::Moved { manifest, segment } => Miss::Moved { manifest, segment: Arc::new(segment.to_lines()) },
+                Miss::Moved { manifest, segment } => {
+                    Miss::Moved { manifest, segment: Arc::new(segment.to_lines()) }
+                }
                 other => other,
             }),
         }
@@ -187,9 +196,8 @@ impl Shared {
     ) -> Result<(Body, Source), Miss> {
         let wanted: Vec<SegmentRef> =
             manifest.segments().iter().filter(|segment| segment.movies > 0).copied().collect();
-        let mut loads = stream::iter(wanted)
-            .map(|segment| self.segment(manifest, segment, form))
-            .buffered(LOADS_AT_ONCE);
+        let mut loads =
+            stream::iter(wanted).map(|segment| self.segment(manifest, segment, form)).buffered(LOADS_AT_ONCE);
         let mut segments = Vec::new();
         let (mut source, mut weight) = (Source::Cache, 0);
         while let Some((segment, from)) = loads.try_next().await? {
@@ -256,7 +264,10 @@ impl Shared {
     }
 
     /// The genres at the current state or a later one.
-    pub(super) async fn genre_list(self: &Arc<Self>, manifest: &Arc<Manifest>) -> Result<(Arc<GenreList>, Source), Error> {
+    pub(super) async fn genre_list(
+        self: &Arc<Self>,
+        manifest: &Arc<Manifest>,
+    ) -> Result<(Arc<GenreList>, Source), Error> {
         let stamp = manifest.head().stamp;
         if let Some(list) = self.cache.list(stamp).await {
             return Ok((list, Source::Cache));
@@ -273,7 +284,11 @@ impl Shared {
         task.await.unwrap_or(Err(Error::Internal))
     }
 
-    async fn load_genres(&self, manifest: &Arc<Manifest>, cost: &mut LoadCost) -> Result<Arc<GenreList>, Error> {
+    async fn load_genres(
+        &self,
+        manifest: &Arc<Manifest>,
+        cost: &mut LoadCost,
+    ) -> Result<Arc<GenreList>, Error> {
         let began = Instant::now();
         let read = async {
             let mut snapshot = self.store.snapshot(Purpose::Load).await?;

@@ -68,7 +68,11 @@ impl Spool {
     /// When none can be made.
     pub fn begin(self: &Arc<Self>) -> Result<SpoolWriter, SpoolError> {
         let file = tempfile::tempfile().map_err(SpoolError::Io)?;
-        Ok(SpoolWriter { file: Some(BufWriter::with_capacity(1 << 20, file)), len: 0, spool: Arc::clone(self) })
+        Ok(SpoolWriter {
+            file: Some(BufWriter::with_capacity(1 << 20, file)),
+            len: 0,
+            spool: Arc::clone(self),
+        })
     }
 }
 

@@ -109,7 +109,10 @@ impl Writer {
                     }
                 }
                 Err(StoreError::Refused(reason)) if part.len() > 1 => {
-                    log::warn!("a batch of {} writes was refused and is run again in halves: {reason}", part.len());
+                    log::warn!(
+                        "a batch of {} writes was refused and is run again in halves: {reason}",
+                        part.len()
+                    );
                     self.shared.metrics.retries.inc();
                     let second = part.split_off(part.len() / 2);
                     parts.push(second);

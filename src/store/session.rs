@@ -138,7 +138,8 @@ impl Sessions {
     }
 
     pub(in crate::store) async fn snapshot(&self, purpose: Purpose) -> Result<Snapshot, StoreError> {
-        let (lease, ()) = self.begin(purpose, async |conn: &mut Conn| conn.batch_execute(BEGIN_READ).await).await?;
+        let (lease, ()) =
+            self.begin(purpose, async |conn: &mut Conn| conn.batch_execute(BEGIN_READ).await).await?;
         Ok(Snapshot { lease, metrics: self.metrics.clone() })
     }
 
@@ -392,8 +393,8 @@ fn director_name(id: i64, name: &str) -> Result<DirectorName, StoreError> {
 }
 
 fn genre_row(id: i64, name: &str) -> Result<GenreRow, StoreError> {
-    let name = GenreName::parse(name)
-        .map_err(|e| StoreError::Corrupt(format!("genre {id}: the name {e}")))?;
+    let name =
+        GenreName::parse(name).map_err(|e| StoreError::Corrupt(format!("genre {id}: the name {e}")))?;
     Ok(GenreRow { id: id.cast_unsigned(), name })
 }
 

@@ -71,19 +71,26 @@ impl<'a> Attempt<'a> {
     }
 
     /// The manifest that the transaction builds on, others' commits included, and what to do on top of it.
-    async fn prepare(&self, tx: &mut WriteTx, batch: &[Command]) -> Result<(Arc<Manifest>, Plan), StoreError> {
+    async fn prepare(
+        &self,
+        tx: &mut WriteTx,
+        batch: &[Command],
+    ) -> Result<(Arc<Manifest>, Plan), StoreError> {
         let known = self.shared.published.load();
         let changes = tx.changes_since(known.as_ref().map(|known| known.head())).await?;
         let base = Manifest::advanced(known.as_ref(), changes);
         let facts = tx.facts(&wanted(batch.iter().map(|command| &command.work))).await?;
-        let plan = plan(batch.iter().map(|command| &command.work), Base {
-            manifest: &base,
-            next_ids: tx.next_ids(),
-            facts,
-            now: now(),
-            stamp: rand::random(),
-            max_segments: self.limits.segments,
-        });
+        let plan = plan(
+            batch.iter().map(|command| &command.work),
+            Base {
+                manifest: &base,
+                next_ids: tx.next_ids(),
+                facts,
+                now: now(),
+                stamp: rand::random(),
+                max_segments: self.limits.segments,
+            },
+        );
         Ok((base, plan))
     }
 

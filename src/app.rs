@@ -1,0 +1,247 @@
+//! The application as a value: built from its settings, asked for its address, run until it is stopped.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::catalogue::{Catalogue, Error};
+use crate::config::{Migrate, Sample, Settings};
+use crate::domain::{InputError, NewMovie, movie_from_json};
+use crate::http;
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// Why marquee does not start, or stopped: said so that whoever reads it can mend it.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The address cannot be served.
+    #[error("cannot serve {addr} (MARQUEE_BIND): {source}{hint}")]
+    Bind {
+        /// What was asked for.
+        addr: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// The database cannot be used as it is configured.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The server broke.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// A file cannot be written or read.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: std::path::PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A marquee that was asked is not ready.
+    #[error("{url} is not ready: {reason}")]
+    Unhealthy {
+        /// What was asked.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The sample could not be loaded.
+    #[error("the sample collection could not be loaded: {0}")]
+    Sample(Error),
+}
+
+/// `marquee`: serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// As [`App::build`] and [`App::run`].
+pub fn serve(settings: Settings) -> Result<(), AppError> {
+    let pool = settings.database.pool_size.unwrap_or(100);
+    http::raise_open_files(u64::from(settings.http.max_connections) + u64::from(pool) + 64);
+    let database = crate::command::database_runtime()?;
+    let app = App::build(settings, database.handle())?;
+    actix_rt::System::new().block_on(app.run(stop_signal()))
+}
+
+/// Comes with the first SIGTERM or SIGINT. A second one ends the process at once.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        log::warn!("signals cannot be caught: marquee will not drain when it is stopped");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    actix_rt::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        log::warn!("told to stop twice: stopping at once");
+        std::process::exit(1);
+    });
+}
+
+/// The sample collection; see `data/README.md` for its origin.
+const SAMPLE: &str = include_str!("../data/movies.ndjson");
+/// The pause between two tries to reach a database that is not there at start, at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// A marquee that has its address and its database's location, and serves nobody yet.
+pub struct App {
+    settings: Settings,
+    listener: TcpListener,
+    catalogue: Catalogue,
+    writer: JoinHandle<()>,
+    registry: Registry,
+    runtime: Handle,
+}
+
+impl App {
+    /// Takes the address and makes the parts. `runtime` will do all database work; it must have several
+    /// threads.
+    ///
+    /// # Errors
+    /// When the address cannot be had, or the database's URL is of no use.
+    pub fn build(settings: Settings, runtime: &Handle) -> Result<Self, AppError> {
+        let mut registry = Registry::with_prefix("marquee");
+        let metrics = Metrics::registered(&mut registry);
+        let store = Store::new(&settings.store_options(), &metrics)?;
+        let addr = settings.http.bind;
+        let listener = TcpListener::bind(addr).map_err(|source| AppError::Bind {
+            addr,
+            hint: match source.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    "; another program serves it: stop that one or choose another port, 0 for a free one"
+                }
+                std::io::ErrorKind::PermissionDenied => {
+                    "; ports below 1024 need a privilege: choose a higher one"
+                }
+                _ => "",
+            },
+            source,
+        })?;
+        let (catalogue, writer) = Catalogue::new(store, &settings.catalogue_options(), runtime, &metrics);
+        Ok(Self { settings, listener, catalogue, writer, registry, runtime: runtime.clone() })
+    }
+
+    /// The address that is served.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` comes, then drains: `/readyz` says no, requests under way and writes that wait
+    /// are finished, for at most `MARQUEE_SHUTDOWN_S`.
+    ///
+    /// # Errors
+    /// When the database turns out to be misconfigured, or the server fails.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
+        let Self { settings, listener, catalogue, writer, registry, runtime } = self;
+        let addr = listener.local_addr()?;
+        let draining = Arc::new(AtomicBool::new(false));
+        let server = http::serve(listener, &settings, &catalogue, registry, &draining)?;
+        let handle = server.handle();
+        let mut server = tokio::task::spawn_local(server);
+        log::info!("serving http://{addr} from {}", settings.database.url);
+
+        let shutdown = Duration::from_secs(settings.http.shutdown_s);
+        let mut opening = runtime.spawn(open(catalogue.clone(), settings));
+        let mut follower = None;
+        tokio::pin!(stop);
+        let result = loop {
+            tokio::select! {
+                () = &mut stop => break Ok(()),
+                ended = &mut server => break ended.unwrap_or_else(|e| Err(std::io::Error::other(e))).map_err(Into::into),
+                opened = &mut opening, if follower.is_none() => match opened {
+                    Ok(Ok(())) => follower = Some(catalogue.follow()),
+                    Ok(Err(error)) => break Err(error),
+                    Err(error) => break Err(AppError::Io(std::io::Error::other(error))),
+                },
+            }
+        };
+
+        log::info!("stopping: finishing what is under way, for at most {shutdown:?}");
+        draining.store(true, Ordering::Relaxed);
+        opening.abort();
+        let drained = async {
+            handle.stop(true).await;
+            if let Some(follower) = follower {
+                follower.abort();
+            }
+            // The writer ends when the last sender to its mailbox is gone and the mailbox is empty.
+            catalogue.close();
+            let _ = writer.await;
+        };
+        if tokio::time::timeout(shutdown, drained).await.is_err() {
+            log::warn!("not everything was finished within {shutdown:?} (MARQUEE_SHUTDOWN_S)");
+            handle.stop(false).await;
+        }
+        log::info!("stopped");
+        result
+    }
+}
+
+/// Opens the database: migrates, looks at its settings, loads the sample where it belongs, and learns its
+/// state. A database that is not there is tried again until it is.
+async fn open(catalogue: Catalogue, settings: Settings) -> Result<(), AppError> {
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match open_once(&catalogue, &settings).await {
+            Err(AppError::Store(
+                error @ (StoreError::Away(_)
+                | StoreError::TimedOut(_)
+                | StoreError::Contended(_)
+                | StoreError::PoolExhausted(_)),
+            )) => {
+                log::warn!("{error}; trying again, and answering 503 until then");
+            }
+            result => return result,
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn open_once(catalogue: &Catalogue, settings: &Settings) -> Result<(), AppError> {
+    let store = catalogue.store();
+    if settings.database.migrate == Migrate::Auto {
+        store.migrate().await?;
+    }
+    let prepared = store.prepare().await?;
+    log::info!("the database is {}", prepared.server);
+    prepared.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    let only_new = match settings.database.sample {
+        Sample::Auto if store.is_embedded() => Some(true),
+        Sample::On => Some(false),
+        Sample::Auto | Sample::Off => None,
+    };
+    if let Some(only_new) = only_new {
+        let sample = sample().map_err(|_| AppError::Sample(Error::Internal))?;
+        let loaded = catalogue.load_sample(sample, only_new).await.map_err(AppError::Sample)?;
+        if loaded > 0 {
+            log::info!("loaded the sample collection: {loaded} movies");
+        }
+    }
+    catalogue.refresh().await?;
+    Ok(())
+}
+
+/// The movies of the bundled sample.
+///
+/// # Errors
+/// Never, as a test holds.
+pub fn sample() -> Result<Vec<NewMovie>, InputError> {
+    SAMPLE.lines().map(|line| movie_from_json(line.as_bytes())).collect()
+}

@@ -1,0 +1,54 @@
+//! What marquee does besides serving: migrate, import, export, health.
+
+mod export;
+mod health;
+mod import;
+
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use tokio::runtime::Runtime;
+
+pub use export::export;
+pub use health::health;
+pub use import::import;
+
+use crate::app::AppError;
+use crate::config::Settings;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// A runtime for database work: several threads, since migrations block one.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn database_runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("database").enable_all().build()
+}
+
+fn metrics() -> Metrics {
+    Metrics::registered(&mut Registry::default())
+}
+
+/// A store for work by hand: a step may take long.
+fn store(settings: &Settings) -> Result<Store, AppError> {
+    let mut options = settings.store_options();
+    options.step = Duration::from_secs(300);
+    Ok(Store::new(&options, &metrics())?)
+}
+
+/// `marquee migrate`
+///
+/// # Errors
+/// When the database cannot be reached or refuses.
+pub fn migrate(settings: &Settings) -> Result<(), AppError> {
+    let runtime = database_runtime()?;
+    let store = store(settings)?;
+    runtime.block_on(async {
+        store.migrate().await?;
+        let prepared = store.prepare().await?;
+        prepared.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+        log::info!("{} ({}) is up to date", settings.database.url, prepared.server);
+        Ok(())
+    })
+}

@@ -1,0 +1,135 @@
+//! The service over HTTP/1.1: every route on one screen, and the server that carries them.
+//!
+//! A handler is a few lines: extract, one call to the catalogue, answer. What a status means to a client
+//! is in [`problem`]; how an answer is dressed is in `answer`.
+
+mod answer;
+mod body;
+mod conditional;
+mod genres;
+mod health;
+mod limits;
+mod metrics;
+mod movies;
+mod negotiate;
+mod problem;
+mod stream;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpServer, Resource, guard, middleware, web};
+use prometheus_client::registry::Registry;
+
+pub use limits::raise_open_files;
+
+use crate::catalogue::Catalogue;
+use crate::config::{Settings, Switch};
+use answer::Dress;
+use problem::Problem;
+
+/// The longest target of a request, in bytes.
+const LONGEST_URI: usize = 8 << 10;
+
+/// What every handler can reach.
+pub(crate) struct Site {
+    catalogue: Catalogue,
+    dress: Dress,
+    body_limit: usize,
+    array_limit: usize,
+    request_timeout: Duration,
+    stall: Duration,
+    draining: Arc<AtomicBool>,
+    registry: Registry,
+}
+
+/// Every route.
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            resource("/v1/movies", "GET, HEAD, POST")
+                .route(read().to(movies::all))
+                .route(web::post().to(movies::create)),
+        )
+        .service(
+            resource("/v1/movies/{id}", "GET, HEAD, DELETE")
+                .route(read().to(movies::one))
+                .route(web::delete().to(movies::delete)),
+        )
+        .service(
+            resource("/v1/genres", "GET, HEAD, POST")
+                .route(read().to(genres::all))
+                .route(web::post().to(genres::create)),
+        )
+        .service(resource("/livez", "GET, HEAD").route(read().to(health::live)))
+        .service(resource("/readyz", "GET, HEAD").route(read().to(health::ready)))
+        .service(resource("/metrics", "GET, HEAD").route(read().to(metrics::all)))
+        .service(resource("/problems/{slug}", "GET, HEAD").route(read().to(problem::describe)))
+        .default_service(web::to(no_route));
+}
+
+/// GET, and HEAD the same way without the body.
+fn read() -> actix_web::Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// A path with the methods that it takes; any other is answered 405.
+fn resource(path: &str, allow: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move || async move {
+        problem::Answer(Err(Problem::method_not_allowed(allow)))
+    }))
+}
+
+async fn no_route(request: actix_web::HttpRequest) -> problem::Answer {
+    let too_long = request.uri().path_and_query().is_some_and(|target| target.as_str().len() > LONGEST_URI);
+    problem::Answer(Err(if too_long { Problem::uri_too_long(LONGEST_URI) } else { Problem::no_route() }))
+}
+
+/// A server on `listener`, which begins when it is awaited.
+///
+/// # Errors
+/// When the system refuses the listener.
+pub fn serve(
+    listener: TcpListener,
+    settings: &Settings,
+    catalogue: &Catalogue,
+    registry: Registry,
+    draining: &Arc<AtomicBool>,
+) -> std::io::Result<Server> {
+    let http = &settings.http;
+    let workers = http.workers.map_or_else(
+        || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
+        usize::from,
+    );
+    let stall = Duration::from_millis(http.stall_ms);
+    let site = web::Data::new(Site {
+        catalogue: catalogue.clone(),
+        dress: Dress::new(&http.cache_control),
+        body_limit: http.body_limit.as_usize(),
+        array_limit: http.array_limit as usize,
+        request_timeout: Duration::from_millis(http.request_timeout_ms),
+        stall,
+        draining: Arc::clone(draining),
+        registry,
+    });
+    let access_log = settings.log.access_log == Switch::On;
+    let server = HttpServer::new(move || {
+        // A condition costs nothing to speak of when it is off.
+        App::new()
+            .app_data(site.clone())
+            .wrap(middleware::Condition::new(access_log, middleware::Logger::default().log_target("access")))
+            .configure(routes)
+    });
+    server
+        .workers(workers)
+        .max_connections((http.max_connections as usize).div_ceil(workers))
+        .client_request_timeout(Duration::from_millis(http.header_timeout_ms))
+        .shutdown_timeout(http.shutdown_s)
+        .disable_signals()
+        .on_connect(move |connection, _| limits::on_connect(connection, stall))
+        .listen(listener)
+        .map(HttpServer::run)
+}

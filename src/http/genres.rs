@@ -1,0 +1,88 @@
+//! `/v1/genres`.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::Site;
+use super::answer::{Of, stored_gzip, tag_of};
+use super::body::{self, Media};
+use super::conditional::{is_known, movie_tag, number};
+use super::movies::no_parameters;
+use super::negotiate;
+use super::problem::{Answer, Problem, REVISION};
+use crate::catalogue::{Coding, Form};
+use crate::domain::GenreName;
+
+/// GET /v1/genres
+pub(super) async fn all(request: HttpRequest, site: Data<Site>) -> Answer {
+    Answer(all_genres(&request, &site).await)
+}
+
+async fn all_genres(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Problem> {
+    no_parameters(request)?;
+    let coding = match negotiate::coding(request.headers())? {
+        Coding::Gzip if negotiate::takes_identity(request.headers()) => Coding::Identity,
+        coding => coding,
+    };
+    let genres =
+        timeout(site.request_timeout, site.catalogue.genres()).await.map_err(|_| Problem::timeout())??;
+    let of = Of { head: genres.head, form: Form::Array, coding, total: genres.count, served: genres.served };
+    if is_known(request.headers(), &tag_of(&of)) {
+        return Ok(site.dress.list(StatusCode::NOT_MODIFIED, &of).finish());
+    }
+    let mut response = site.dress.list(StatusCode::OK, &of);
+    Ok(match coding {
+        Coding::Identity => response.body(genres.json),
+        Coding::Gzip => response.body(stored_gzip(&genres.json)),
+    })
+}
+
+/// What a new genre is made of. Read as a map first, so that each wrong member can be named.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct NewGenre(serde_json::Map<String, Value>);
+
+/// POST /v1/genres
+pub(super) async fn create(request: HttpRequest, site: Data<Site>, payload: Payload) -> Answer {
+    Answer(create_genre(&request, &site, payload).await)
+}
+
+async fn create_genre(request: &HttpRequest, site: &Site, payload: Payload) -> Result<HttpResponse, Problem> {
+    no_parameters(request)?;
+    if body::media(request.headers())? != Media::Json {
+        return Err(Problem::unsupported_media_type("send one genre as application/json"));
+    }
+    let body = body::read(request.headers(), payload, site.body_limit, site.stall).await?;
+    let created = site.catalogue.create_genre(parse(&body)?).await?;
+    let json = serde_json::to_vec(&created.genre).unwrap_or_default();
+    Ok(HttpResponse::Created()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::ETAG, movie_tag(&json, Coding::Identity)))
+        .insert_header((REVISION, number(created.head.revision)))
+        .content_type("application/json")
+        .body(json))
+}
+
+fn parse(body: &[u8]) -> Result<GenreName, Problem> {
+    let value: Value = serde_json::from_slice(body).map_err(|e| Problem::malformed_json(&e.to_string()))?;
+    let Ok(NewGenre(members)) = serde_json::from_value(value) else {
+        return Err(Problem::invalid_genre("", "must be an object"));
+    };
+    if let Some(other) = members.keys().find(|member| *member != "name") {
+        let short: String = other.chars().take(64).collect();
+        let pointer = format!("/{}", short.replace('~', "~0").replace('/', "~1"));
+        return Err(Problem::invalid_genre(&pointer, "is not a member of a genre"));
+    }
+    match members.get("name") {
+        Some(Value::String(name)) => {
+            GenreName::parse(name).map_err(|e| Problem::invalid_genre("/name", &e.0))
+        }
+        Some(_) => Err(Problem::invalid_genre("/name", "must be a string")),
+        None => Err(Problem::invalid_genre("/name", "is required")),
+    }
+}
