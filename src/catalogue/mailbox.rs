@@ -95,7 +95,6 @@ impl Mailbox {
                 capacity,
                 room: Arc::new(Semaphore::new(bytes)),
                 bytes,
-                metrics: metrics.clone(),
             },
             receiver,
         )

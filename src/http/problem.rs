@@ -249,7 +249,7 @@ mod tests {
             let response = Problem::from(error.clone()).response("/v1/movies");
             assert_eq!(response.status(), status, "{error}");
             assert_eq!(response.headers().contains_key(header::RETRY_AFTER), status == 503);
-            assert_eq!(response.headers()[header::CONTENT_TYPE], PROBLEM_JSON);
+            assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), PROBLEM_JSON);
             let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
             let document: serde_json::Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(document["status"], status);
