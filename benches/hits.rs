@@ -1,0 +1,198 @@
+//! Cached hits of marquee against a bare actix handler with the same ready bytes.
+//!
+//! `cargo bench --bench hits` starts both as processes of their own on the same collection and takes them
+//! in turns with `wrk -t1 -c64`, five rounds: an absolute rate says little on a busy machine, a ratio of two
+//! programs in one run does. Arguments: `-- [ROUNDS] [SECONDS]`.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a benchmark may stop")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use actix_web::http::header;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Sizes of collections that people know: that of the `imdb.json` data set, and of the sample.
+const SIZES: [usize; 2] = [246, 3201];
+
+/// What is asked for, and the header that asks for it.
+const KINDS: [(&str, &str); 3] = [("identity", "X-Nothing: 1"), ("gzip", "Accept-Encoding: gzip"), ("304", "If-None-Match: ")];
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    if let [mode, identity, gzip] = args.as_slice()
+        && mode == "--bare"
+    {
+        return bare(identity, gzip);
+    }
+    if Command::new("wrk").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+        println!("wrk is missing: apt-get install wrk, or brew install wrk");
+        std::process::exit(1);
+    }
+    let mut numbers = args.iter().filter_map(|arg| arg.parse::<usize>().ok());
+    let rounds = numbers.next().unwrap_or(5);
+    let seconds = numbers.next().unwrap_or(5);
+    println!("movies  answer    bytes    marquee/s      bare/s   ratio: median (spread) of {rounds} rounds");
+    for size in SIZES {
+        compare(size, rounds, seconds);
+    }
+}
+
+/// The least that actix can do: ready bytes, a content type, nothing else.
+#[actix_web::main]
+async fn bare(identity: &str, gzip: &str) {
+    let identity = web::Bytes::from(std::fs::read(identity).unwrap());
+    let gzip = web::Bytes::from(std::fs::read(gzip).unwrap());
+    let server = HttpServer::new(move || {
+        let (identity, gzip) = (identity.clone(), gzip.clone());
+        App::new().route(
+            "/v1/movies",
+            web::get().to(move |request: HttpRequest| {
+                let headers = request.headers();
+                let response = if headers.contains_key(header::IF_NONE_MATCH) {
+                    HttpResponse::NotModified().finish()
+                } else if headers.contains_key(header::ACCEPT_ENCODING) {
+                    HttpResponse::Ok()
+                        .insert_header((header::CONTENT_TYPE, "application/json"))
+                        .insert_header((header::CONTENT_ENCODING, "gzip"))
+                        .body(gzip.clone())
+                } else {
+                    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(identity.clone())
+                };
+                std::future::ready(response)
+            }),
+        )
+    });
+    let server = server.bind("127.0.0.1:0").unwrap();
+    println!("http://{}", server.addrs()[0]);
+    server.run().await.unwrap();
+}
+
+struct Running {
+    process: Child,
+    address: String,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The address that a line of `output` names.
+fn address(output: impl Read + Send + 'static) -> String {
+    let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+    let address = lines.find_map(|line| {
+        let at = line.find("http://")? + "http://".len();
+        Some(line[at..].split(' ').next()?.to_owned())
+    });
+    // What is not read blocks the one who writes.
+    std::thread::spawn(move || lines.for_each(drop));
+    address.expect("no line names an address")
+}
+
+fn marquee(directory: &std::path::Path) -> Running {
+    let url = format!("sqlite://{}", directory.join("marquee.db").display());
+    let mut process = Command::new(env!("CARGO_BIN_EXE_marquee"))
+        .args(["--database-url", &url, "--bind", "127.0.0.1:0", "--sample", "off"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let address = address(process.stderr.take().unwrap());
+    Running { process, address }
+}
+
+/// One request; the head and the body of its answer.
+fn ask(address: &str, request: &str, body: &str) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "{request}\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let split = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    (String::from_utf8(answer[..split].to_vec()).unwrap(), answer[split + 4..].to_vec())
+}
+
+fn movies(count: usize) -> String {
+    let movies: Vec<String> = (0..count)
+        .map(|n| {
+            format!(
+                r#"{{"title":"The {n}th of Its Kind","year":{},"directors":["Director {}"],"genres":["Drama","Genre {}"],"rating":{}.{},"votes":{n}}}"#,
+                1900 + n % 120,
+                n % 400,
+                n % 20,
+                n % 10,
+                n % 7
+            )
+        })
+        .collect();
+    format!("[{}]", movies.join(","))
+}
+
+fn compare(size: usize, rounds: usize, seconds: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let marquee = marquee(directory.path());
+    while !ask(&marquee.address, "GET /readyz HTTP/1.1", "").0.contains(" 200 ") {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let (head, _) = ask(&marquee.address, "POST /v1/movies HTTP/1.1\r\nContent-Type: application/json", &movies(size));
+    assert!(head.contains(" 201 "), "{head}");
+    let (head, identity) = ask(&marquee.address, "GET /v1/movies HTTP/1.1", "");
+    let (_, gzip) = ask(&marquee.address, "GET /v1/movies HTTP/1.1\r\nAccept-Encoding: gzip", "");
+    let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_owned();
+    let files = ["identity", "gzip"].map(|name| directory.path().join(name));
+    std::fs::write(&files[0], &identity).unwrap();
+    std::fs::write(&files[1], &gzip).unwrap();
+    let mut process = Command::new(std::env::current_exe().unwrap())
+        .arg("--bare")
+        .args(&files)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let bare = Running { address: address(process.stdout.take().unwrap()), process };
+
+    for (kind, header) in KINDS {
+        let header = if kind == "304" { format!("{header}{tag}") } else { header.to_owned() };
+        for address in [&marquee.address, &bare.address] {
+            let (head, body) = ask(address, &format!("GET /v1/movies HTTP/1.1\r\n{header}"), "");
+            let expected = match kind {
+                "identity" => identity.len(),
+                "gzip" => gzip.len(),
+                _ => 0,
+            };
+            assert_eq!(body.len(), expected, "{kind}: {head}");
+        }
+        let mut rates = Vec::new();
+        for _ in 0..rounds {
+            rates.push((wrk(&marquee.address, &header, seconds), wrk(&bare.address, &header, seconds)));
+        }
+        let middle = |mut values: Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            (values[values.len() / 2], values[0], values[values.len() - 1])
+        };
+        let (ratio, low, high) = middle(rates.iter().map(|(marquee, bare)| marquee / bare).collect());
+        let (ours, ..) = middle(rates.iter().map(|(marquee, _)| *marquee).collect());
+        let (theirs, ..) = middle(rates.iter().map(|(_, bare)| *bare).collect());
+        let bytes = match kind {
+            "identity" => identity.len(),
+            "gzip" => gzip.len(),
+            _ => 0,
+        };
+        println!("{size:>6}  {kind:<8} {bytes:>7} {ours:>12.0} {theirs:>11.0}   {ratio:.3} ({low:.3} to {high:.3})");
+    }
+}
+
+/// Requests a second; every answer must be a 2xx or 3xx.
+fn wrk(address: &str, header: &str, seconds: usize) -> f64 {
+    let run = Command::new("wrk")
+        .args(["-t1", "-c64", &format!("-d{seconds}s"), "-H", header, &format!("http://{address}/v1/movies")])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(!text.contains("Non-2xx") && !text.contains("Socket errors"), "{text}");
+    let rate = text.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
+    rate.unwrap_or_else(|| panic!("{text}")).trim().parse().unwrap()
+}
