@@ -6,7 +6,6 @@
 //! - [`Marquee`]: the real binary on a free port, its log, its metrics, and a client to it
 //!
 //! A test file says `#[macro_use] mod support;` and uses the part that it needs.
-#![expect(clippy::allow_attributes, reason = "expect() would fail in the files that use every part")]
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test file uses the part that it needs")]
 #![expect(
     clippy::unwrap_used,
