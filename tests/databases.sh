@@ -1,0 +1,366 @@
+#!/usr/bin/env bash
+# Private database servers for the tests: a real MySQL and a real MariaDB.
+#
+#   tests/databases.sh prepare           install and prepare what the servers need (once; kept)
+#   tests/databases.sh run COMMAND...    start both, run COMMAND with their URLs set, stop both
+#   tests/databases.sh start [NAME]      start both and keep them running (NAME: dev)
+#   tests/databases.sh env [NAME]        print their URLs: eval "$(tests/databases.sh env)"
+#   tests/databases.sh stop [NAME]       stop them and remove their data
+#   tests/databases.sh status            list what runs
+#
+# A server that the environment names (MARQUEE_TEST_MYSQL_URL, MARQUEE_TEST_MARIADB_URL) is taken
+# instead of a private one; its user must be allowed to CREATE and DROP DATABASE.
+#
+# The two are tested apart because they differ where it hurts: writers that only ever wait on
+# MariaDB deadlock on MySQL. The servers keep every durability setting at the strength it has in
+# production (the tests check those); they only get small buffers, which makes them start fast.
+#
+# What is prepared is kept under MARQUEE_TEST_CACHE (${XDG_CACHE_HOME:-~/.cache}/marquee-tests):
+#   mysql/                  a chroot of Debian unstable with mysqld, since Debian's stable has none
+#   mysql/templates/empty   an initialised data directory, copied for each start
+#   mariadb/template        the same for MariaDB, whose server comes from the distribution
+#   run/NAME/               a running pair: pids, ports, logs, data
+# MARQUEE_TEST_DEBIAN_MIRROR names the Debian mirror; by default it is the one that apt uses.
+set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin
+
+self=$(readlink -f "${BASH_SOURCE[0]}")
+cache=${MARQUEE_TEST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/marquee-tests}
+mysql_root=$cache/mysql
+log_prefix='databases:'
+
+say() { printf '%s %s\n' "$log_prefix" "$*" >&2; }
+
+die() {
+    say "$*"
+    say "Or name servers that you have: MARQUEE_TEST_MYSQL_URL and MARQUEE_TEST_MARIADB_URL,"
+    say "each mysql://user:password@host:port/ with a user who may CREATE and DROP DATABASE."
+    exit 1
+}
+
+need_mysql() { [ -z "${MARQUEE_TEST_MYSQL_URL:-}" ]; }
+need_mariadb() { [ -z "${MARQUEE_TEST_MARIADB_URL:-}" ]; }
+
+# Runs this script as root: a chroot and packages need it.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        bash "$self" "$@"
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        sudo -n env "MARQUEE_TEST_CACHE=$cache" \
+            "MARQUEE_TEST_MYSQL_URL=${MARQUEE_TEST_MYSQL_URL:-}" \
+            "MARQUEE_TEST_MARIADB_URL=${MARQUEE_TEST_MARIADB_URL:-}" \
+            "MARQUEE_TEST_DEBIAN_MIRROR=${MARQUEE_TEST_DEBIAN_MIRROR:-}" \
+            bash "$self" "$@"
+    else
+        die "private servers need root, or sudo without a password."
+    fi
+}
+
+# One run at a time prepares or starts; the lock goes with the process.
+lock() {
+    mkdir -p "$cache/run"
+    exec 9>"$cache/lock"
+    flock -w 1200 9 || die "another run has held $cache/lock for 20 minutes."
+}
+
+# ---------------------------------------------------------------------------------- prepare
+
+apt_install() {
+    command -v apt-get >/dev/null ||
+        die "this machine has no apt-get: private servers are prepared on Debian and its kin only."
+    say "installing $*"
+    export DEBIAN_FRONTEND=noninteractive
+    local log
+    log=$(mktemp)
+    if ! { apt-get update && apt-get install -y --no-install-recommends "$@"; } >"$log" 2>&1 </dev/null 9>&-; then
+        tail -n 20 "$log" >&2
+        die "apt-get could not install: $*"
+    fi
+    rm -f "$log"
+}
+
+debian_mirror() {
+    if [ -n "${MARQUEE_TEST_DEBIAN_MIRROR:-}" ]; then
+        echo "$MARQUEE_TEST_DEBIAN_MIRROR"
+        return
+    fi
+    local mirror
+    # shellcheck disable=SC2016 # apt expands these, not the shell
+    mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 2>/dev/null |
+        awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }')
+    echo "${mirror:-https://deb.debian.org/debian}"
+}
+
+prepare_mysql() {
+    if [ ! -x "$mysql_root/usr/sbin/mysqld" ]; then
+        command -v debootstrap >/dev/null || apt_install debootstrap
+        [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || apt_install debian-archive-keyring
+        local mirror building=$mysql_root.building
+        mirror=$(debian_mirror)
+        say "fetching MySQL from Debian unstable (about a minute, kept for the next run)"
+        rm -rf "$building"
+        if ! debootstrap --variant=minbase --include=mysql-server-core sid "$building" "$mirror" \
+            >"$cache/debootstrap.log" 2>&1 </dev/null 9>&-; then
+            tail -n 20 "$cache/debootstrap.log" >&2
+            die "debootstrap failed (the whole story: $cache/debootstrap.log)."
+        fi
+        # The archives and lists are not needed any more.
+        rm -rf "$building"/var/cache/apt/archives/*.deb "$building"/var/lib/apt/lists/*
+        mkdir -p "$building/templates" "$building/run-marquee"
+        rm -rf "$mysql_root"
+        mv "$building" "$mysql_root"
+    fi
+    if [ ! -d "$mysql_root/templates/empty" ]; then
+        say "initialising $(chroot "$mysql_root" mysqld --no-defaults --version)"
+        rm -rf "$mysql_root/templates/building"
+        if ! chroot "$mysql_root" mysqld --no-defaults --initialize-insecure --user=root \
+            --datadir=/templates/building --innodb-redo-log-capacity=16M \
+            >"$cache/mysql-initialise.log" 2>&1 </dev/null 9>&-; then
+            tail -n 20 "$cache/mysql-initialise.log" >&2
+            die "mysqld could not initialise a data directory."
+        fi
+        # A copy must be a server of its own.
+        rm -f "$mysql_root/templates/building/auto.cnf"
+        mv "$mysql_root/templates/building" "$mysql_root/templates/empty"
+    fi
+}
+
+prepare_mariadb() {
+    # A distribution's mysqld may be MySQL: only this name is MariaDB for certain.
+    # mariadb-install-db needs my_print_defaults, which comes with the client.
+    if ! command -v mariadbd >/dev/null || ! command -v my_print_defaults >/dev/null; then
+        apt_install mariadb-server-core mariadb-client-core
+    fi
+    if [ ! -d "$cache/mariadb/template" ]; then
+        say "initialising $(mariadbd --version)"
+        mkdir -p "$cache/mariadb"
+        rm -rf "$cache/mariadb/building"
+        if ! mariadb-install-db --no-defaults --user=root --datadir="$cache/mariadb/building" \
+            --auth-root-authentication-method=normal --skip-test-db --innodb-log-file-size=16M \
+            >"$cache/mariadb-initialise.log" 2>&1 </dev/null 9>&-; then
+            tail -n 20 "$cache/mariadb-initialise.log" >&2
+            die "mariadb-install-db could not initialise a data directory."
+        fi
+        mv "$cache/mariadb/building" "$cache/mariadb/template"
+    fi
+}
+
+prepare() {
+    if need_mysql; then prepare_mysql; fi
+    if need_mariadb; then prepare_mariadb; fi
+}
+
+# ------------------------------------------------------------------------------- start, stop
+
+# When a process began, by which a pid that was given out again is told from the one that was noted.
+began() { [ -r "/proc/$1/stat" ] && sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+# Whether the process that a pid file ("pid began") names still runs.
+lives() {
+    local pid start
+    read -r pid start 2>/dev/null <"$1" || return 1
+    [ "$(began "$pid")" = "$start" ]
+}
+
+free_port() {
+    local port
+    for _ in $(seq 200); do
+        port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+        # Nobody answers there: free.
+        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            echo "$port"
+            return
+        fi
+    done
+    die "found no free port."
+}
+
+# A server that takes connections greets them.
+greets() {
+    local bytes
+    bytes=$( (exec 3<>"/dev/tcp/127.0.0.1/$1" && timeout 2 head -c 5 <&3 | wc -c) 2>/dev/null) || return 1
+    [ "$bytes" = 5 ]
+}
+
+# Starts one server and waits until it greets: spawn KIND DIRECTORY PORT COMMAND...
+spawn() {
+    local kind=$1 dir=$2 port=$3
+    shift 3
+    setsid "$@" >"$dir/$kind.log" 2>&1 </dev/null 9>&- &
+    local pid=$!
+    # A process that died at once has no start time; the loop below says so.
+    echo "$pid $(began "$pid")" >"$dir/$kind.pid"
+    for _ in $(seq 600); do
+        # Ours: the port could have been taken by another between the look and the bind.
+        if ! lives "$dir/$kind.pid"; then break; fi
+        if grep -q 'ready for connections' "$dir/$kind.log" && greets "$port"; then return 0; fi
+        sleep 0.1
+    done
+    tail -n 20 "$dir/$kind.log" >&2
+    say "$kind did not start."
+    return 1
+}
+
+start_mysql() {
+    local name=$1 dir=$2 password=$3 port inside=/run-marquee/$1
+    port=$(free_port)
+    rm -rf "${mysql_root:?}$inside"
+    mkdir -p "$mysql_root$inside"
+    cp -a --reflink=auto "$mysql_root/templates/empty" "$mysql_root$inside/data"
+    echo "ALTER USER root@localhost IDENTIFIED BY '$password';" >"$mysql_root$inside/init.sql"
+    spawn mysql "$dir" "$port" chroot "$mysql_root" mysqld --no-defaults --user=root \
+        --datadir="$inside/data" --init-file="$inside/init.sql" --pid-file="$inside/mysqld.pid" \
+        --socket="$inside/my.sock" --port="$port" --bind-address=127.0.0.1 --mysqlx=OFF \
+        --secure-file-priv=NULL --max-connections=500 --innodb-flush-log-at-trx-commit=1 --sync-binlog=1 \
+        --innodb-buffer-pool-size=64M --innodb-redo-log-capacity=16M --performance-schema=OFF ||
+        return 1
+    echo "export MARQUEE_TEST_MYSQL_URL='mysql://root:$password@127.0.0.1:$port/'" >>"$dir/env.building"
+}
+
+start_mariadb() {
+    local dir=$2 password=$3 port
+    port=$(free_port)
+    cp -a --reflink=auto "$cache/mariadb/template" "$dir/mariadb"
+    mkdir -p "$dir/files"
+    echo "ALTER USER root@localhost IDENTIFIED BY '$password';" >"$dir/init.sql"
+    spawn mariadb "$dir" "$port" mariadbd --no-defaults --user=root \
+        --datadir="$dir/mariadb" --init-file="$dir/init.sql" --pid-file="$dir/mariadbd.pid" \
+        --socket=my.sock --port="$port" --bind-address=127.0.0.1 \
+        --secure-file-priv="$dir/files" --max-connections=500 --innodb-flush-log-at-trx-commit=1 \
+        --innodb-buffer-pool-size=64M --innodb-log-file-size=16M || return 1
+    echo "export MARQUEE_TEST_MARIADB_URL='mysql://root:$password@127.0.0.1:$port/'" >>"$dir/env.building"
+}
+
+# Starts what the environment does not name, as the pair NAME. OWNER, when given, is the process
+# that the pair belongs to: the next run ends a pair whose owner is gone.
+start() {
+    local name=$1 owner=${2:-} dir=$cache/run/$1 password kind attempt
+    lock
+    sweep
+    if [ -e "$dir/env" ]; then
+        say "'$name' runs already."
+        return
+    fi
+    prepare
+    mkdir -p "$dir"
+    if [ -n "$owner" ]; then echo "$owner $(began "$owner")" >"$dir/owner"; fi
+    # A password, so that the tests sign in the way production does, and so that a neighbour cannot.
+    password=$(head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n')
+    : >"$dir/env.building"
+    for kind in mysql mariadb; do
+        "need_$kind" || continue
+        for attempt in 1 2 3; do
+            "start_$kind" "$name" "$dir" "$password" && break
+            end_server "$dir" "$kind"
+            rm -rf "${dir:?}/$kind"
+            if [ "$attempt" = 3 ]; then
+                remove "$name"
+                die "$kind could not be started."
+            fi
+        done
+    done
+    chmod a+r "$dir/env.building"
+    mv "$dir/env.building" "$dir/env"
+}
+
+end_server() {
+    local pid start file=$1/$2.pid
+    lives "$file" || return 0
+    # shellcheck disable=SC2034 # start: only lives() needs it
+    read -r pid start <"$file"
+    # What it holds is thrown away: nothing to wait for.
+    kill -KILL "$pid" 2>/dev/null || true
+    for _ in $(seq 100); do
+        lives "$file" || return 0
+        sleep 0.05
+    done
+}
+
+remove() {
+    local dir=$cache/run/$1
+    end_server "$dir" mysql
+    end_server "$dir" mariadb
+    rm -rf "$dir" "${mysql_root:?}/run-marquee/$1"
+}
+
+# Ends what crashed runs left: pairs whose owner is gone, and pairs that never came up.
+sweep() {
+    local dir name
+    for dir in "$cache"/run/*/; do
+        [ -d "$dir" ] || continue
+        name=$(basename "$dir")
+        if [ -e "$dir/owner" ] && lives "$dir/owner"; then continue; fi
+        if [ ! -e "$dir/owner" ] && [ -e "$dir/env" ]; then
+            # Kept by hand, unless its servers died, for instance with the machine.
+            if { [ ! -e "$dir/mysql.pid" ] || lives "$dir/mysql.pid"; } &&
+                { [ ! -e "$dir/mariadb.pid" ] || lives "$dir/mariadb.pid"; }; then continue; fi
+        fi
+        say "removing '$name', which an earlier run left."
+        remove "$name"
+    done
+}
+
+checked_name() {
+    [[ $1 =~ ^[a-z0-9-]{1,40}$ ]] || die "a name is lower-case letters, digits and '-': $1"
+    echo "$1"
+}
+
+run() {
+    if ! need_mysql && ! need_mariadb; then
+        exec "$@"
+    fi
+    local name=run-$$ code=0
+    trap 'as_root stop "$name" || true' EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    as_root start-owned "$name" $$ || exit 1
+    # shellcheck source=/dev/null
+    . "$cache/run/$name/env"
+    "$@" || code=$?
+    exit "$code"
+}
+
+command=${1:-help}
+shift || true
+case $command in
+prepare)
+    if [ "$(id -u)" != 0 ]; then as_root prepare; exit; fi
+    lock
+    prepare
+    ;;
+start)
+    name=$(checked_name "${1:-dev}")
+    as_root start-owned "$name"
+    cat "$cache/run/$name/env"
+    ;;
+start-owned) start "$(checked_name "$1")" "${2:-}" ;;
+env)
+    name=$(checked_name "${1:-dev}")
+    [ -e "$cache/run/$name/env" ] || die "'$name' does not run: tests/databases.sh start $name"
+    cat "$cache/run/$name/env"
+    ;;
+stop)
+    name=$(checked_name "${1:-dev}")
+    if [ "$(id -u)" != 0 ]; then as_root stop "$name"; exit; fi
+    lock
+    remove "$name"
+    ;;
+status)
+    for dir in "$cache"/run/*/; do
+        [ -d "$dir" ] || continue
+        for kind in mysql mariadb; do
+            [ -e "$dir/$kind.pid" ] || continue
+            if lives "$dir/$kind.pid"; then state=runs; else state=died; fi
+            echo "$(basename "$dir") $kind $state (pid $(cut -d' ' -f1 "$dir/$kind.pid"))"
+        done
+    done
+    ;;
+run)
+    [ $# -gt 0 ] || die "run what?"
+    run "$@"
+    ;;
+*)
+    sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "$self"
+    ;;
+esac

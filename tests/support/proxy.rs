@@ -1,0 +1,253 @@
+//! A wire between marquee and MySQL that fails when it is told to.
+//!
+//! What the client sends is read packet by packet, so that a COMMIT can be told from other statements;
+//! what the server answers is passed as bytes. Knows the protocol without TLS and without compression.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How the wire behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Everything goes through.
+    Pass,
+    /// Open connections are reset, new ones too as soon as they are made.
+    Cut,
+    /// Connections stay, and can be made, but no byte goes through, in either direction.
+    Stall,
+}
+
+/// What happens to the next COMMIT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnCommit {
+    /// It reaches the server and takes effect; the answer is lost and the connection cut.
+    LoseAnswer,
+    /// The connection is cut before it reaches the server: the transaction is rolled back.
+    Prevent,
+}
+
+/// Lives until it is dropped; its connections go with it.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    listening: JoinHandle<()>,
+}
+
+struct Shared {
+    mode: watch::Sender<Mode>,
+    open: watch::Sender<usize>,
+    armed: Mutex<Option<(OnCommit, Mode)>>,
+    accepted: AtomicU64,
+    commits: AtomicU64,
+    fired: AtomicU64,
+}
+
+impl Proxy {
+    /// Listens on a free port in front of `upstream`; see [`super::TestDatabase::address`].
+    pub(crate) async fn to(upstream: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            mode: watch::Sender::new(Mode::Pass),
+            open: watch::Sender::new(0),
+            armed: Mutex::new(None),
+            accepted: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            fired: AtomicU64::new(0),
+        });
+        let listening = tokio::spawn(listen(listener, upstream, Arc::clone(&shared)));
+        Self { address, shared, listening }
+    }
+
+    /// What the client connects to; see [`super::TestDatabase::url_through`].
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Heals the wire. What was held while it stalled goes through.
+    pub(crate) fn pass(&self) {
+        self.shared.mode.send_replace(Mode::Pass);
+    }
+
+    /// Holds every byte from now on.
+    pub(crate) fn stall(&self) {
+        self.shared.mode.send_replace(Mode::Stall);
+    }
+
+    /// Resets every connection; returns when all are gone.
+    pub(crate) async fn cut(&self) {
+        self.shared.mode.send_replace(Mode::Cut);
+        self.shared.open.subscribe().wait_for(|open| *open == 0).await.unwrap();
+    }
+
+    /// Arms the next COMMIT, once. Afterwards the wire is in mode `then`: [`Mode::Pass`] lets the client
+    /// connect anew at once, [`Mode::Cut`] leaves it without the database.
+    pub(crate) fn on_commit(&self, what: OnCommit, then: Mode) {
+        *self.shared.armed.lock().unwrap() = Some((what, then));
+    }
+
+    /// The COMMITs seen so far, those that were lost or prevented included.
+    pub(crate) fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::SeqCst)
+    }
+
+    /// How often an armed COMMIT came.
+    pub(crate) fn fired(&self) -> u64 {
+        self.shared.fired.load(Ordering::SeqCst)
+    }
+
+    /// The connections made so far, those that were reset at once included.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.shared.accepted.load(Ordering::SeqCst)
+    }
+
+    /// The connections that are open now.
+    pub(crate) fn open(&self) -> usize {
+        *self.shared.open.borrow()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.listening.abort();
+        self.shared.mode.send_replace(Mode::Cut);
+    }
+}
+
+async fn listen(listener: TcpListener, upstream: SocketAddr, shared: Arc<Shared>) {
+    while let Ok((client, _)) = listener.accept().await {
+        shared.accepted.fetch_add(1, Ordering::SeqCst);
+        reset_when_closed(&client);
+        // Counted before the mode is looked at: cut() waits for it, or it sees the cut.
+        shared.open.send_modify(|open| *open += 1);
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            serve(client, upstream, &shared).await;
+            shared.open.send_modify(|open| *open -= 1);
+        });
+    }
+}
+
+async fn serve(mut client: TcpStream, upstream: SocketAddr, shared: &Shared) {
+    if *shared.mode.borrow() == Mode::Cut {
+        return;
+    }
+    let Ok(Ok(mut server)) =
+        tokio::time::timeout(Duration::from_secs(10), TcpStream::connect(upstream)).await
+    else {
+        return;
+    };
+    client.set_nodelay(true).ok();
+    server.set_nodelay(true).ok();
+    reset_when_closed(&server);
+    let answer_lost = AtomicBool::new(false);
+    let mut mode = shared.mode.subscribe();
+    // Borrowed halves: owned ones would say goodbye in order when they are dropped.
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
+    tokio::select! {
+        _ = statements(from_client, to_server, shared, &answer_lost) => {}
+        _ = answers(from_server, to_client, shared, &answer_lost) => {}
+        _ = mode.wait_for(|mode| *mode == Mode::Cut) => {}
+    }
+    // Both sockets are dropped here: cut.
+}
+
+/// Client to server, packet by packet. Ends when the connection is to be cut.
+async fn statements(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    shared: &Shared,
+    answer_lost: &AtomicBool,
+) -> Option<()> {
+    loop {
+        let mut packet = vec![0; 4];
+        from.read_exact(&mut packet).await.ok()?;
+        let length = u32::from_le_bytes([packet[0], packet[1], packet[2], 0]);
+        packet.resize(4 + length as usize, 0);
+        from.read_exact(&mut packet[4..]).await.ok()?;
+        passing(shared).await?;
+        if is_commit(&packet) {
+            shared.commits.fetch_add(1, Ordering::SeqCst);
+            let armed = shared.armed.lock().unwrap().take();
+            if let Some((what, then)) = armed {
+                match what {
+                    OnCommit::Prevent => {
+                        fire(shared, then);
+                        return None;
+                    }
+                    OnCommit::LoseAnswer => {
+                        // answers() cuts once the server has said that it is done.
+                        answer_lost.store(true, Ordering::SeqCst);
+                        to.write_all(&packet).await.ok()?;
+                        wait_for_loss(answer_lost).await;
+                        fire(shared, then);
+                        return None;
+                    }
+                }
+            }
+        }
+        to.write_all(&packet).await.ok()?;
+    }
+}
+
+/// Server to client, as it comes.
+async fn answers(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    shared: &Shared,
+    answer_lost: &AtomicBool,
+) -> Option<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let n = from.read(&mut buffer).await.ok().filter(|n| *n > 0)?;
+        if answer_lost.swap(false, Ordering::SeqCst) {
+            // Swallowed; statements() sees it and cuts.
+            std::future::pending::<()>().await;
+        }
+        passing(shared).await?;
+        to.write_all(&buffer[..n]).await.ok()?;
+    }
+}
+
+fn fire(shared: &Shared, then: Mode) {
+    shared.fired.fetch_add(1, Ordering::SeqCst);
+    shared.mode.send_replace(then);
+}
+
+async fn wait_for_loss(answer_lost: &AtomicBool) {
+    while answer_lost.load(Ordering::SeqCst) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Waits while the wire stalls. `None` when it is cut.
+async fn passing(shared: &Shared) -> Option<()> {
+    let mut mode = shared.mode.subscribe();
+    let now = *mode.wait_for(|mode| *mode != Mode::Stall).await.ok()?;
+    (now == Mode::Pass).then_some(())
+}
+
+/// A command packet (sequence 0) with COM_QUERY (3) and the statement COMMIT.
+pub(crate) fn is_commit(packet: &[u8]) -> bool {
+    let Some((0, 3, statement)) = packet.get(3).zip(packet.get(4)).map(|(s, c)| (*s, *c, &packet[5..]))
+    else {
+        return false;
+    };
+    let statement = String::from_utf8_lossy(statement);
+    statement.trim().trim_end_matches(';').trim_end().eq_ignore_ascii_case("commit")
+}
+
+/// A close is a reset, as when a host goes away: the other side gets an error, not an orderly end.
+fn reset_when_closed(stream: &TcpStream) {
+    SockRef::from(stream).set_linger(Some(Duration::ZERO)).ok();
+}
