@@ -1,4 +1,5 @@
 //! marquee
 pub mod catalogue;
 pub mod domain;
+pub mod import;
 pub mod telemetry;
