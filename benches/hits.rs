@@ -3,7 +3,13 @@
 //! `cargo bench --bench hits` starts both as processes of their own on the same collection and takes them
 //! in turns with `wrk -t1 -c64`, five rounds: an absolute rate says little on a busy machine, a ratio of two
 //! programs in one run does. Arguments: `-- [ROUNDS] [SECONDS]`.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a benchmark may stop")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a benchmark may stop"
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -19,7 +25,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SIZES: [usize; 2] = [246, 3201];
 
 /// What is asked for, and the header that asks for it.
-const KINDS: [(&str, &str); 3] = [("identity", "X-Nothing: 1"), ("gzip", "Accept-Encoding: gzip"), ("304", "If-None-Match: ")];
+const KINDS: [(&str, &str); 3] =
+    [("identity", "X-Nothing: 1"), ("gzip", "Accept-Encoding: gzip"), ("304", "If-None-Match: ")];
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
@@ -60,7 +67,9 @@ async fn bare(identity: &str, gzip: &str) {
                         .insert_header((header::CONTENT_ENCODING, "gzip"))
                         .body(gzip.clone())
                 } else {
-                    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(identity.clone())
+                    HttpResponse::Ok()
+                        .insert_header((header::CONTENT_TYPE, "application/json"))
+                        .body(identity.clone())
                 };
                 std::future::ready(response)
             }),
@@ -109,7 +118,12 @@ fn marquee(directory: &std::path::Path) -> Running {
 /// One request; the head and the body of its answer.
 fn ask(address: &str, request: &str, body: &str) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "{request}\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    write!(
+        stream,
+        "{request}\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     let split = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
@@ -138,7 +152,8 @@ fn compare(size: usize, rounds: usize, seconds: usize) {
     while !ask(&marquee.address, "GET /readyz HTTP/1.1", "").0.contains(" 200 ") {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    let (head, _) = ask(&marquee.address, "POST /v1/movies HTTP/1.1\r\nContent-Type: application/json", &movies(size));
+    let (head, _) =
+        ask(&marquee.address, "POST /v1/movies HTTP/1.1\r\nContent-Type: application/json", &movies(size));
     assert!(head.contains(" 201 "), "{head}");
     let (head, identity) = ask(&marquee.address, "GET /v1/movies HTTP/1.1", "");
     let (_, gzip) = ask(&marquee.address, "GET /v1/movies HTTP/1.1\r\nAccept-Encoding: gzip", "");
@@ -181,7 +196,9 @@ fn compare(size: usize, rounds: usize, seconds: usize) {
             "gzip" => gzip.len(),
             _ => 0,
         };
-        println!("{size:>6}  {kind:<8} {bytes:>7} {ours:>12.0} {theirs:>11.0}   {ratio:.3} ({low:.3} to {high:.3})");
+        println!(
+            "{size:>6}  {kind:<8} {bytes:>7} {ours:>12.0} {theirs:>11.0}   {ratio:.3} ({low:.3} to {high:.3})"
+        );
     }
 }
 

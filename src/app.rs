@@ -1,13 +1,17 @@
 //! The application as a value: built from its settings, asked for its address, run until it is stopped.
 
+mod options;
+
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinHandle;
+
+pub use options::{catalogue_options, store_options};
 
 use crate::catalogue::{Catalogue, Error};
 use crate::config::{Migrate, Sample, Settings};
@@ -43,6 +47,12 @@ pub enum AppError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// An import stopped before its inputs ended.
+    #[error("the import stopped: {0}")]
+    Import(#[from] crate::import::ImportError),
+    /// An import read all that it could, which was not all.
+    #[error("the import is not complete: see the summary above")]
+    ImportIncomplete,
     /// A marquee that was asked is not ready.
     #[error("{url} is not ready: {reason}")]
     Unhealthy {
@@ -63,9 +73,17 @@ pub enum AppError {
 pub fn serve(settings: Settings) -> Result<(), AppError> {
     let pool = settings.database.pool_size.unwrap_or(100);
     http::raise_open_files(u64::from(settings.http.max_connections) + u64::from(pool) + 64);
-    let database = crate::command::database_runtime()?;
+    let database = database_runtime()?;
     let app = App::build(settings, database.handle())?;
     actix_rt::System::new().block_on(app.run(stop_signal()))
+}
+
+/// A runtime for database work: several threads, since migrations block one.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn database_runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("database").enable_all().build()
 }
 
 /// Comes with the first SIGTERM or SIGINT. A second one ends the process at once.
@@ -115,7 +133,7 @@ impl App {
     pub fn build(settings: Settings, runtime: &Handle) -> Result<Self, AppError> {
         let mut registry = Registry::with_prefix("marquee");
         let metrics = Metrics::registered(&mut registry);
-        let store = Store::new(&settings.store_options(), &metrics)?;
+        let store = Store::new(&store_options(&settings), &metrics)?;
         let addr = settings.http.bind;
         let listener = TcpListener::bind(addr).map_err(|source| AppError::Bind {
             addr,
@@ -130,7 +148,7 @@ impl App {
             },
             source,
         })?;
-        let (catalogue, writer) = Catalogue::new(store, &settings.catalogue_options(), runtime, &metrics);
+        let (catalogue, writer) = Catalogue::new(store, &catalogue_options(&settings), runtime, &metrics);
         Ok(Self { settings, listener, catalogue, writer, registry, runtime: runtime.clone() })
     }
 

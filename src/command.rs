@@ -7,24 +7,15 @@ mod import;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
-use tokio::runtime::Runtime;
 
 pub use export::export;
 pub use health::health;
 pub use import::import;
 
-use crate::app::AppError;
+use crate::app::{AppError, database_runtime, store_options};
 use crate::config::Settings;
 use crate::store::Store;
 use crate::telemetry::Metrics;
-
-/// A runtime for database work: several threads, since migrations block one.
-///
-/// # Errors
-/// When the system gives no threads.
-pub fn database_runtime() -> std::io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("database").enable_all().build()
-}
 
 fn metrics() -> Metrics {
     Metrics::registered(&mut Registry::default())
@@ -32,7 +23,7 @@ fn metrics() -> Metrics {
 
 /// A store for work by hand: a step may take long.
 fn store(settings: &Settings) -> Result<Store, AppError> {
-    let mut options = settings.store_options();
+    let mut options = store_options(settings);
     options.step = Duration::from_secs(300);
     Ok(Store::new(&options, &metrics())?)
 }

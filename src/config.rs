@@ -3,20 +3,20 @@
 //! Each has an environment variable and a flag of the same name; a flag wins. A value that cannot be used
 //! stops the start with a message that names both. No other module reads the environment.
 
+mod import;
+mod location;
 mod units;
 
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+pub use import::ImportArgs;
+pub use location::{Location, LocationError};
 pub use units::ByteSize;
-
-use crate::catalogue::{BatchLimits, Options};
-use crate::store::{Location, StoreOptions};
 
 /// marquee: a movie collection over HTTP.
 #[derive(Debug, Parser)]
@@ -224,35 +224,6 @@ pub struct LogSettings {
     pub access_log: Switch,
 }
 
-/// What to import.
-#[derive(Debug, Clone, Args)]
-pub struct ImportArgs {
-    /// Files to read, plain or gzipped; - is standard input.
-    #[arg(required = true)]
-    pub files: Vec<PathBuf>,
-    /// IMDb's title.ratings, to be joined.
-    #[arg(long)]
-    pub ratings: Option<PathBuf>,
-    /// IMDb's title.crew, to be joined; needs --names too.
-    #[arg(long)]
-    pub crew: Option<PathBuf>,
-    /// IMDb's name.basics, to be joined; needs --crew too.
-    #[arg(long)]
-    pub names: Option<PathBuf>,
-    /// Where to write the rows that were not taken, with their line and the reason.
-    #[arg(long)]
-    pub rejects: Option<PathBuf>,
-    /// IMDb's title types to take.
-    #[arg(long, value_delimiter = ',', default_value = "movie")]
-    pub types: Vec<String>,
-    /// Take IMDb's adult titles too.
-    #[arg(long)]
-    pub adult: bool,
-    /// What the joined files may hold in memory.
-    #[arg(long, default_value = "1GiB")]
-    pub join_memory: ByteSize,
-}
-
 /// How an export is spelt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
@@ -283,40 +254,6 @@ pub struct HealthArgs {
 
 fn millis() -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..=3_600_000)
-}
-
-impl Settings {
-    /// How the store is opened.
-    pub fn store_options(&self) -> StoreOptions {
-        StoreOptions {
-            location: self.database.url.clone(),
-            pool_size: self.database.pool_size.map(|size| size as usize),
-            step: Duration::from_millis(self.http.request_timeout_ms),
-        }
-    }
-
-    /// What bounds the catalogue of a replica that serves.
-    pub fn catalogue_options(&self) -> Options {
-        // Segments beyond those that the longest array of new movies can touch.
-        const OTHER_SEGMENTS: usize = 64;
-        let array = self.http.array_limit as usize;
-        Options {
-            cache_bytes: self.catalogue.cache_bytes.0,
-            spool_bytes: self.catalogue.spool_bytes.0,
-            mailbox: self.catalogue.mailbox as usize,
-            mailbox_bytes: self.catalogue.mailbox_bytes.as_usize(),
-            batch: BatchLimits {
-                commands: self.catalogue.batch as usize,
-                movies: array,
-                bytes: self.http.body_limit.as_usize().saturating_mul(2),
-                segments: OTHER_SEGMENTS,
-                encoded: array / 256 + OTHER_SEGMENTS + 2,
-            },
-            poll: Duration::from_millis(self.catalogue.poll_ms),
-            patience: Duration::from_millis(self.http.request_timeout_ms),
-            stale: self.catalogue.stale_s.map(Duration::from_secs),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -372,8 +309,6 @@ mod tests {
         assert_eq!(settings.http.bind, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(settings.http.body_limit.0, 8 << 20);
         assert_eq!(settings.catalogue.cache_bytes.0, 512 << 20);
-        let options = settings.catalogue_options();
-        assert_eq!((options.mailbox, options.batch.commands), (4096, 256));
-        assert!(options.batch.encoded * 256 > options.batch.movies);
+        assert_eq!((settings.catalogue.mailbox, settings.catalogue.batch), (4096, 256));
     }
 }

@@ -13,5 +13,6 @@ pub mod command;
 pub mod config;
 pub mod domain;
 pub mod http;
+pub mod import;
 pub mod store;
 pub mod telemetry;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use marquee::config::{Cli, Command};
+use marquee::config::{Cli, Command, LogFormat};
 use marquee::{app, command, telemetry};
 
 /// Fewer page faults and less contention than the system's allocator when bodies come and go.
@@ -11,11 +11,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let Cli { command, settings } = Cli::from_surroundings();
-    telemetry::log::begin(&settings.log);
+    telemetry::log::begin(&settings.log.filter, settings.log.log_format == LogFormat::Json);
     let result = match command.unwrap_or(Command::Serve) {
         Command::Serve => app::serve(settings),
         Command::Migrate => command::migrate(&settings),
-        Command::Import(args) => command::import(&settings, &args),
+        Command::Import(args) => command::import(&settings, args),
         Command::Export(args) => command::export(&settings, &args),
         Command::Health(args) => command::health(&settings, &args),
     };

@@ -10,7 +10,6 @@
 //! sockets belong to the runtime that opened them.
 
 mod error;
-mod location;
 mod model;
 mod mysql;
 mod rows;
@@ -20,12 +19,12 @@ mod sqlite;
 use std::time::Duration;
 
 pub use error::StoreError;
-pub use location::{Location, LocationError};
 pub use model::{
     Changes, Changeset, Facts, GenreRow, Head, History, Known, NewDirector, NewGenre, NextIds, Put,
     SegmentRef, Wanted,
 };
 
+use crate::config::Location;
 use crate::domain::{Genre, Movie};
 use crate::telemetry::{Metrics, Purpose};
 

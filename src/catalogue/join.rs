@@ -153,7 +153,7 @@ impl Frame {
     }
 
     /// The length of the whole body in bytes.
-    pub fn len(&self) -> u64 {
+    pub fn total_len(&self) -> u64 {
         self.len
     }
 

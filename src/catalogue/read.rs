@@ -210,7 +210,7 @@ impl Shared {
         }
         let frame = Frame::of(form, coding, segments.iter().map(AsRef::as_ref));
         let pieces = Pieces::new(frame.clone(), segments);
-        if frame.len() > WHOLE_UP_TO {
+        if frame.total_len() > WHOLE_UP_TO {
             let _ = manifest.assembly(form, coding).set(Assembly::Pieces(frame));
             return Ok((Body::Pieces(pieces), source));
         }

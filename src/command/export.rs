@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
-use super::{database_runtime, store};
-use crate::app::AppError;
+use super::store;
+use crate::app::{AppError, database_runtime};
 use crate::catalogue::{Coding, EncodedSegment, Form, Framing, coded};
 use crate::config::{ExportArgs, ExportFormat, Settings};
 use crate::store::{History, Snapshot};

@@ -20,7 +20,7 @@ fn weight(text: &str) -> Option<u16> {
 }
 
 /// The items of a header that lists choices, with their weights. What makes no sense is passed over.
-fn choices<'a>(headers: &'a HeaderMap, name: HeaderName) -> impl Iterator<Item = (&'a str, u16)> {
+fn choices(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = (&str, u16)> {
     let values = headers.get_all(name).filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).filter_map(|item| {
         let mut parts = item.split(';').map(str::trim);

@@ -1,7 +1,9 @@
 //! MySQL and MariaDB: how to connect, to migrate, and what else they do in their own way.
 
+#[expect(clippy::duplicate_mod, reason = "one copy of the queries, compiled for each backend")]
 #[path = "queries.rs"]
 mod queries;
+#[expect(clippy::duplicate_mod, reason = "one copy of the sessions, compiled for each backend")]
 #[path = "session.rs"]
 mod session;
 mod tls;

@@ -1,7 +1,9 @@
 //! SQLite: one file, compiled in.
 
+#[expect(clippy::duplicate_mod, reason = "one copy of the queries, compiled for each backend")]
 #[path = "queries.rs"]
 mod queries;
+#[expect(clippy::duplicate_mod, reason = "one copy of the sessions, compiled for each backend")]
 #[path = "session.rs"]
 mod session;
 

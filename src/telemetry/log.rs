@@ -5,13 +5,11 @@ use std::io::Write;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::config::{LogFormat, LogSettings};
-
-/// Begins to log. A second call changes nothing.
-pub fn begin(settings: &LogSettings) {
+/// Begins to log what `filter` lets through, as env_logger reads it. A second call changes nothing.
+pub fn begin(filter: &str, json: bool) {
     let mut builder = env_logger::Builder::new();
-    builder.parse_filters(&settings.filter);
-    if settings.log_format == LogFormat::Json {
+    builder.parse_filters(filter);
+    if json {
         builder.format(|out, record| {
             let line = json!({
                 "time": Timestamp::now().to_string(),
