@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 /// The modules of the crate, and what each may name. `telemetry` and `config` serve everyone, and know
 /// nobody; `main` puts the parts together.
 const MODULES: &[(&str, &[&str])] = &[
+    ("command", &["app", "http", "catalogue", "store", "import", "domain", "telemetry", "config"]),
     ("app", &["http", "catalogue", "store", "import", "domain", "telemetry", "config"]),
     ("http", &["catalogue", "domain", "telemetry", "config"]),
     ("import", &["catalogue", "domain", "telemetry", "config"]),

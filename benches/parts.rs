@@ -1,0 +1,147 @@
+//! The parts that a read and a write are made of: encode, join, cache hit, write batch.
+//!
+//! `cargo bench --bench parts`
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark may stop")]
+#![expect(missing_docs, reason = "criterion_group! makes public functions")]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use marquee::catalogue::{BatchLimits, Body, Catalogue, Coding, EncodedSegment, Form, Frame, Options, Pieces};
+use marquee::domain::{Movie, NewMovie, movie_from_json};
+use marquee::store::{Store, StoreOptions};
+use marquee::telemetry::Metrics;
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn new_movie(n: u64) -> NewMovie {
+    let json = format!(
+        r#"{{"title":"The {n}th of Its Kind","year":{},"directors":["Director {}"],"genres":["Drama","Genre {}"],"rating":7.{},"votes":{n}}}"#,
+        1900 + n % 120,
+        n % 400,
+        n % 20,
+        n % 10
+    );
+    movie_from_json(json.as_bytes()).unwrap()
+}
+
+fn movie(id: u64) -> Movie {
+    let new = new_movie(id);
+    Movie {
+        id,
+        imdb_id: new.imdb_id,
+        title: new.title,
+        year: new.year,
+        runtime_minutes: new.runtime_minutes,
+        directors: new.directors,
+        genres: new.genres,
+        rating: new.rating,
+        votes: new.votes,
+        popularity: new.popularity,
+        version: 1,
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+        updated_at: jiff::Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn encode(criterion: &mut Criterion) {
+    let movies: Vec<Movie> = (0..256).map(movie).collect();
+    let mut group = criterion.benchmark_group("encode");
+    group.throughput(Throughput::Elements(256));
+    group.bench_function("one segment", |b| b.iter(|| EncodedSegment::encode(black_box(&movies))));
+    group.finish();
+}
+
+fn join(criterion: &mut Criterion) {
+    for segments in [13, 230] {
+        let segments: Vec<Arc<EncodedSegment>> = (0..segments)
+            .map(|n| Arc::new(EncodedSegment::encode(&(n * 256..(n + 1) * 256).map(movie).collect::<Vec<_>>())))
+            .collect();
+        let mut group = criterion.benchmark_group(format!("join {} segments", segments.len()));
+        for (name, coding) in [("identity", Coding::Identity), ("gzip", Coding::Gzip)] {
+            group.bench_function(name, |b| {
+                b.iter(|| {
+                    let frame = Frame::of(Form::Array, coding, segments.iter().map(AsRef::as_ref));
+                    Pieces::new(frame, segments.clone()).concat()
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+/// A catalogue over a SQLite file of its own, with `count` movies.
+fn catalogue(runtime: &Runtime, directory: &std::path::Path, count: u64) -> Catalogue {
+    let metrics = Metrics::registered(&mut Registry::default());
+    let url = format!("sqlite://{}", directory.join("marquee.db").display());
+    let step = Duration::from_secs(60);
+    let store = StoreOptions { location: url.parse().unwrap(), pool_size: None, step };
+    let store = Store::new(&store, &metrics).unwrap();
+    let options = Options {
+        cache_bytes: 512 << 20,
+        spool_bytes: 1 << 30,
+        mailbox: 4096,
+        mailbox_bytes: 64 << 20,
+        batch: BatchLimits { commands: 256, movies: 10_000, bytes: 16 << 20, segments: 64, encoded: 128 },
+        poll: Duration::from_millis(100),
+        patience: step,
+        stale: None,
+    };
+    runtime.block_on(async {
+        store.migrate().await.unwrap();
+        let (catalogue, _) = Catalogue::new(store, &options, runtime.handle(), &metrics);
+        catalogue.refresh().await.unwrap();
+        for first in (0..count).step_by(10_000) {
+            catalogue.create((first..count.min(first + 10_000)).map(new_movie).collect()).await.unwrap();
+        }
+        catalogue
+    })
+}
+
+fn hit(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    for count in [246, 3201, 58_788] {
+        let directory = tempfile::tempdir().unwrap();
+        let catalogue = catalogue(&runtime, directory.path(), count);
+        let mut group = criterion.benchmark_group(format!("hit {count} movies"));
+        for (name, coding) in [("identity", Coding::Identity), ("gzip", Coding::Gzip)] {
+            group.bench_function(name, |b| {
+                b.to_async(&runtime).iter(|| async {
+                    match catalogue.collection(Form::Array, coding).await.unwrap().body {
+                        Body::Whole(bytes) => bytes.len() as u64,
+                        Body::Pieces(pieces) => pieces.total_len(),
+                        Body::File(_) => panic!("the cache is large enough"),
+                    }
+                });
+            });
+        }
+        group.bench_function("one movie", |b| b.to_async(&runtime).iter(|| catalogue.movie(black_box(77))));
+        group.finish();
+    }
+}
+
+fn write(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let catalogue = catalogue(&runtime, directory.path(), 1000);
+    let mut group = criterion.benchmark_group("write to SQLite");
+    group.sample_size(20);
+    for clients in [1, 64] {
+        group.throughput(Throughput::Elements(clients));
+        group.bench_function(format!("{clients} clients"), |b| {
+            b.to_async(&runtime).iter(|| async {
+                let writes = (0..clients).map(|n| catalogue.create(vec![new_movie(n)]));
+                futures_util::future::try_join_all(writes).await.unwrap()
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, encode, join, hit, write);
+criterion_main!(benches);
