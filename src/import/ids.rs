@@ -48,7 +48,7 @@ impl Seen {
         let page = self.pages.entry(page_number).or_insert_with(|| Box::new([0; 1 << (PAGE_BITS - 6)]));
         let within = key.0 & ((1 << PAGE_BITS) - 1);
         let bit = 1u64 << (within & 63);
-        let Some(word) = page.iter_mut().nth((within >> 6) as usize) else { return Ok(true) };
+        let Some(word) = page.get_mut((within >> 6) as usize) else { return Ok(true) };
         let is_new = *word & bit == 0;
         *word |= bit;
         Ok(is_new)

@@ -77,7 +77,9 @@ impl Progress {
                     if let Ok(style) = ProgressStyle::with_template(template) {
                         bar.set_style(style);
                     }
-                    now.bytes.map(|bytes| bar.set_length(bytes));
+                    if let Some(bytes) = now.bytes {
+                        bar.set_length(bytes);
+                    }
                 }
                 bar.set_position(now.consumed);
                 bar.set_message(now.words());
