@@ -2,13 +2,14 @@
 //!
 //! `cargo bench --bench parts`
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark may stop")]
-#![expect(missing_docs, reason = "criterion_group! makes public functions")]
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use marquee::catalogue::{BatchLimits, Body, Catalogue, Coding, EncodedSegment, Form, Frame, Options, Pieces};
+use marquee::catalogue::{
+    BatchLimits, Body, Catalogue, Coding, EncodedSegment, Form, Frame, Options, Pieces,
+};
 use marquee::domain::{Movie, NewMovie, movie_from_json};
 use marquee::store::{Store, StoreOptions};
 use marquee::telemetry::Metrics;
@@ -60,7 +61,9 @@ fn encode(criterion: &mut Criterion) {
 fn join(criterion: &mut Criterion) {
     for segments in [13, 230] {
         let segments: Vec<Arc<EncodedSegment>> = (0..segments)
-            .map(|n| Arc::new(EncodedSegment::encode(&(n * 256..(n + 1) * 256).map(movie).collect::<Vec<_>>())))
+            .map(|n| {
+                Arc::new(EncodedSegment::encode(&(n * 256..(n + 1) * 256).map(movie).collect::<Vec<_>>()))
+            })
             .collect();
         let mut group = criterion.benchmark_group(format!("join {} segments", segments.len()));
         for (name, coding) in [("identity", Coding::Identity), ("gzip", Coding::Gzip)] {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinHandle;
 
@@ -135,7 +136,7 @@ impl App {
         let metrics = Metrics::registered(&mut registry);
         let store = Store::new(&store_options(&settings), &metrics)?;
         let addr = settings.http.bind;
-        let listener = TcpListener::bind(addr).map_err(|source| AppError::Bind {
+        let listener = listen(addr).map_err(|source| AppError::Bind {
             addr,
             hint: match source.kind() {
                 std::io::ErrorKind::AddrInUse => {
@@ -209,6 +210,19 @@ impl App {
         log::info!("stopped");
         result
     }
+}
+
+/// Clients that may wait to be accepted: a burst of connections must not be turned away.
+const BACKLOG: i32 = 4096;
+
+fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    // A port that was just given up can be taken at once; one that is served cannot.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// Opens the database: migrates, looks at its settings, loads the sample where it belongs, and learns its

@@ -7,6 +7,7 @@ mod import;
 mod location;
 mod units;
 
+use std::error::Error as _;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -35,15 +36,26 @@ impl Cli {
     /// when help was asked for.
     pub fn from_surroundings() -> Self {
         Self::try_parse().unwrap_or_else(|error| {
-            let variable = variable_of(&error);
-            let _ = error.print();
-            if let Some(variable) = variable {
-                // The logger does not run yet.
-                let _ = writeln!(std::io::stderr(), "note: the environment sets it as {variable}");
+            match (variable_of(&error).as_deref(), error.source()) {
+                // It may hold a password, which clap would show.
+                (Some(variable @ "DATABASE_URL"), Some(reason)) => tell(&format!(
+                    "error: invalid value for '--database-url', which the environment sets as {variable}: {reason}"
+                )),
+                (variable, _) => {
+                    let _ = error.print();
+                    if let Some(variable) = variable {
+                        tell(&format!("note: the environment sets it as {variable}"));
+                    }
+                }
             }
             std::process::exit(error.exit_code())
         })
     }
+}
+
+/// Says something before the logger runs.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// The variable of the setting that an error is about.

@@ -21,11 +21,12 @@ pub(super) async fn live() -> HttpResponse {
 pub(super) async fn ready(site: Data<Site>) -> HttpResponse {
     let health = site.catalogue.health();
     let draining = site.draining.load(Ordering::Relaxed);
-    let (status, word) = match (health.head, health.away) {
-        _ if draining => (StatusCode::SERVICE_UNAVAILABLE, "fail"),
-        (None, _) => (StatusCode::SERVICE_UNAVAILABLE, "fail"),
-        (Some(_), Some(_)) => (StatusCode::OK, "warn"),
-        (Some(_), None) => (StatusCode::OK, "pass"),
+    // Cold, or known to be staler than MARQUEE_STALE_S allows.
+    let serves = site.catalogue.current().is_ok();
+    let (status, word) = match health.away {
+        _ if draining || !serves => (StatusCode::SERVICE_UNAVAILABLE, "fail"),
+        Some(_) => (StatusCode::OK, "warn"),
+        None => (StatusCode::OK, "pass"),
     };
     let database = match (health.away, health.head) {
         (Some(away), _) => {

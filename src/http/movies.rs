@@ -17,6 +17,9 @@ use super::stream::{FromFile, InPieces};
 use crate::catalogue::{Body, Coding, Created, Head};
 use crate::domain::{Input, movies_from_json, movies_from_lines};
 
+/// Bodies beyond this length are parsed off the threads that serve, which have others to answer meanwhile.
+const PARSED_IN_PLACE: usize = 64 << 10;
+
 /// GET /v1/movies: the whole collection.
 pub(super) async fn all(request: HttpRequest, site: Data<Site>) -> Answer {
     Answer(whole_collection(&request, &site).await)
@@ -100,12 +103,18 @@ async fn create_movies(
     no_parameters(request)?;
     let media = body::media(request.headers())?;
     let body = body::read(request.headers(), payload, site.body_limit, site.stall).await?;
-    let input = match media {
-        Media::Json => movies_from_json(&body, site.array_limit).map_err(Problem::of_input)?,
-        Media::Lines => Input::Many(movies_from_lines(&body, site.array_limit).map_err(Problem::of_input)?),
+    let length = body.len();
+    let limit = site.array_limit;
+    let parse = move || match media {
+        Media::Json => movies_from_json(&body, limit),
+        Media::Lines => movies_from_lines(&body, limit).map(Input::Many),
     };
-    drop(body);
-    match input {
+    let parsed = if length > PARSED_IN_PLACE {
+        actix_web::web::block(parse).await.map_err(|_| Problem::timeout())?
+    } else {
+        parse()
+    };
+    match parsed.map_err(Problem::of_input)? {
         Input::One(movie) => {
             let created = site.catalogue.create(vec![*movie]).await?;
             Ok(created_one(&created))

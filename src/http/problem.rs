@@ -160,7 +160,8 @@ impl Problem {
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
         }
-        if self.kind.status == 503 {
+        // Who does not know whether it happened must not be told to do it again.
+        if self.kind.status == 503 && *self.kind != kinds::OUTCOME_UNKNOWN {
             response.insert_header((header::RETRY_AFTER, number(RETRY_AFTER_S)));
         }
         let document = Document {
@@ -248,7 +249,8 @@ mod tests {
         for (error, status) in errors {
             let response = Problem::from(error.clone()).response("/v1/movies");
             assert_eq!(response.status(), status, "{error}");
-            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), status == 503);
+            let again = status == 503 && error != Error::OutcomeUnknown;
+            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), again);
             assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), PROBLEM_JSON);
             let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
             let document: serde_json::Value = serde_json::from_slice(&body).unwrap();

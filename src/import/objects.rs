@@ -65,6 +65,9 @@ pub(super) fn read_array(file: &str, text: Text, feed: &mut Feed) -> Result<(), 
     }
 }
 
+/// How many violations a reject tells.
+const TOLD: usize = 3;
+
 /// Why a text is no movie.
 struct Bad {
     reason: String,
@@ -94,8 +97,10 @@ fn movie(text: &[u8]) -> Result<NewMovie, Bad> {
         }
         InputError::TooMany { .. } => Bad { reason: "must be one object".to_owned(), is_json: true },
         InputError::Invalid(violations) => {
-            let told: Vec<String> = violations.iter().map(ToString::to_string).collect();
-            Bad { reason: told.join("; "), is_json: true }
+            let told: Vec<String> = violations.iter().take(TOLD).map(ToString::to_string).collect();
+            let untold = violations.len() - told.len();
+            let more = if untold > 0 { format!("; and {untold} more") } else { String::new() };
+            Bad { reason: told.join("; ") + &more, is_json: true }
         }
     })
 }
@@ -171,6 +176,8 @@ mod tests {
     fn what_is_passed_over_hides_nothing_else() {
         assert!(read(r#"{"id":7,"title":"a","titel":"b"}"#).unwrap_err().0.contains("/titel"));
         assert!(read(r#"{"id":7,"title":"a","title":"b"}"#).unwrap_err().0.contains("second time"));
+        let many = read(r#"{"a":1,"b":1,"c":1,"d":1}"#).unwrap_err().0;
+        assert!(many.contains("/c ") && !many.contains("/d ") && many.ends_with("and 2 more"), "{many}");
         assert!(read(r#"{"id":7,"version":1}"#).unwrap_err().0.contains("/title is required"));
     }
 

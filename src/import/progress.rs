@@ -78,7 +78,7 @@ impl Progress {
                         bar.set_style(style);
                     }
                     if let Some(bytes) = now.bytes {
-                        bar.set_length(bytes)
+                        bar.set_length(bytes);
                     }
                 }
                 bar.set_position(now.consumed);

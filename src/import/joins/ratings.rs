@@ -42,9 +42,7 @@ impl Ratings {
                     Ok(packed) => push(&mut ratings, (key, packed)),
                     Err(reason) => return Ok(Some(reason)),
                 }
-                if ratings.len().is_multiple_of(4096) {
-                    budget.check(bytes_of(&ratings), WHAT)?;
-                }
+                budget.check(bytes_of(&ratings), WHAT)?;
                 Ok(None)
             })?;
         // Stable, so that of two rows the later one stays behind the earlier one; mostly sorted already.
