@@ -1,0 +1,150 @@
+//! One load: 100 readers ask for a segment that is not cached, and 99 of them hang up while it is loaded.
+//!
+//! ```text
+//! reader 1 ── misses ── begins the load ── hangs up
+//! readers 2…99 ─── misses ── wait for it ── hang up          the load goes on
+//! reader 100 ───────── misses ── waits for it ─────────────────────▶ the answer
+//! ```
+//!
+//! A load inside the request that began it would die with it, and moka would hand it to one who waits, who
+//! begins it again, and hangs up…: up to 100 loads, and connections left in the middle of an answer.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first surprise")]
+
+#[macro_use]
+mod support;
+
+use std::time::Duration;
+
+use marquee::catalogue::{BatchLimits, Body, Catalogue, Coding, Form, Options};
+use marquee::domain::movie_from_json;
+use marquee::store::{Store, StoreOptions};
+use marquee::telemetry::Metrics;
+use mysql_async::prelude::Queryable;
+use prometheus_client::registry::Registry;
+use reqwest::Method;
+use serde_json::{Value, json};
+use support::{Marquee, TestDatabase};
+use tokio::runtime::Handle;
+use tokio::task::yield_now;
+
+const READERS: usize = 100;
+const ROUNDS: usize = 20;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+on_every_database! {
+    /// Without a wire that could hold the load: the readers are dropped at all its stages, drawn at random.
+    async fn readers_that_are_dropped_at_random(db) {
+        let (catalogue, _) = open(&db).await;
+        let movies = (0..10).map(|n| movie_from_json(format!(r#"{{"title":"{n}"}}"#).as_bytes()).unwrap());
+        catalogue.create(movies.collect()).await.unwrap();
+        for round in 0..ROUNDS {
+            // A new replica: it has the manifest, and nothing cached.
+            let (catalogue, metrics) = open(&db).await;
+            let read = |whole: bool| {
+                let catalogue = catalogue.clone();
+                async move {
+                    if whole {
+                        let Body::Whole(bytes) =
+                            catalogue.collection(Form::Array, Coding::Identity).await.unwrap().body
+                        else {
+                            panic!("ten movies are a small body")
+                        };
+                        let movies: Vec<Value> = serde_json::from_slice(&bytes).unwrap();
+                        movies[4].clone()
+                    } else {
+                        serde_json::from_slice(&catalogue.movie(5).await.unwrap().json).unwrap()
+                    }
+                }
+            };
+            let stays = rand::random_range(0..READERS);
+            let mut readers: Vec<_> = (0..READERS).map(|n| tokio::spawn(read((n + round) % 2 == 0))).collect();
+            let last = readers.remove(stays);
+            for reader in readers {
+                for _ in 0..rand::random_range(0..3) {
+                    yield_now().await;
+                }
+                reader.abort();
+            }
+            let movie: Value = tokio::time::timeout(PATIENCE, last).await.unwrap().unwrap();
+            assert_eq!(movie["title"], "4", "{movie}");
+            assert_eq!(metrics.segments_read.get(), 1, "round {round}");
+            assert_eq!(metrics.segments_encoded.get(), 1, "round {round}");
+            // Nobody left a connection that is out of step.
+            catalogue.refresh().await.unwrap();
+        }
+    }
+}
+
+on_every_server! {
+    /// The load is held in the middle by a lock on the last table that it reads, until 99 clients are gone.
+    async fn clients_that_hang_up_while_the_load_is_held(db) {
+        let titles: Vec<Value> = (0..10).map(|n| json!({"title": format!("{n}")})).collect();
+        {
+            let marquee = start(&db).await;
+            assert_eq!(marquee.post("/v1/movies", &Value::from(titles)).await.status(), 201);
+        }
+        let marquee = start(&db).await;
+        let before = marquee.metrics().await;
+        let mut lock = db.connect().await;
+        lock.query_drop("LOCK TABLES movie_directors WRITE").await.unwrap();
+
+        let mut readers: Vec<_> = (0..READERS)
+            .map(|n| tokio::spawn(marquee.request(Method::GET, if n % 2 == 0 { "/v1/movies" } else { "/v1/movies/5" }).send()))
+            .collect();
+        let last = readers.pop().unwrap();
+        let held = "SELECT COUNT(*) FROM information_schema.processlist \
+                    WHERE db = DATABASE() AND state LIKE 'Waiting for table metadata lock%'";
+        let is_held = async {
+            while db.number(held).await == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, is_held).await.unwrap();
+        for reader in readers {
+            assert!(!reader.is_finished());
+            reader.abort();
+            assert!(reader.await.unwrap_err().is_cancelled());
+        }
+        // Those who hang up do not begin another.
+        assert_eq!(db.number(held).await, 1);
+        lock.query_drop("UNLOCK TABLES").await.unwrap();
+        lock.disconnect().await.unwrap();
+
+        let answer = tokio::time::timeout(PATIENCE, last).await.unwrap().unwrap().unwrap();
+        assert_eq!(answer.status(), 200);
+        let movie: Value = answer.json().await.unwrap();
+        assert_eq!(movie["title"], "4", "{movie}");
+        let after = marquee.metrics().await;
+        for counter in ["marquee_segments_read_total", "marquee_segments_encoded_total"] {
+            assert_eq!(after[counter] - before[counter], 1.0, "{counter}");
+        }
+    }
+}
+
+async fn start(db: &TestDatabase) -> Marquee {
+    let marquee = Marquee::prepare(db.url()).env("MARQUEE_SAMPLE", "off").start().await;
+    marquee.wait_ready().await;
+    marquee
+}
+
+/// A replica as a library.
+async fn open(db: &TestDatabase) -> (Catalogue, Metrics) {
+    let metrics = Metrics::registered(&mut Registry::default());
+    let options =
+        StoreOptions { location: db.url().parse().unwrap(), pool_size: None, step: Duration::from_secs(10) };
+    let store = Store::new(&options, &metrics).unwrap();
+    store.migrate().await.unwrap();
+    let options = Options {
+        cache_bytes: 1 << 28,
+        spool_bytes: 1 << 30,
+        mailbox: 4096,
+        mailbox_bytes: 64 << 20,
+        batch: BatchLimits { commands: 256, movies: 10_000, bytes: 16 << 20, segments: 64, encoded: 200 },
+        poll: Duration::from_millis(100),
+        patience: Duration::from_secs(10),
+        stale: None,
+    };
+    let (catalogue, _writer) = Catalogue::new(store, &options, &Handle::current(), &metrics);
+    catalogue.refresh().await.unwrap();
+    (catalogue, metrics)
+}
