@@ -21,7 +21,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::{App, HttpServer, Resource, guard, middleware, web};
+use actix_web::{App, HttpRequest, HttpServer, Resource, guard, middleware, web};
 use prometheus_client::registry::Registry;
 
 pub use limits::raise_open_files;
@@ -49,6 +49,7 @@ pub(crate) struct Site {
 /// Every route.
 fn routes(config: &mut web::ServiceConfig) {
     config
+        .service(web::scope("").guard(guard::fn_guard(is_too_long)).default_service(web::to(too_long)))
         .service(
             resource("/v1/movies", "GET, HEAD, POST")
                 .route(read().to(movies::all))
@@ -83,9 +84,13 @@ fn resource(path: &str, allow: &'static str) -> Resource {
     }))
 }
 
-async fn no_route(request: actix_web::HttpRequest) -> problem::Answer {
-    let too_long = request.uri().path_and_query().is_some_and(|target| target.as_str().len() > LONGEST_URI);
-    problem::Answer(Err(if too_long { Problem::uri_too_long(LONGEST_URI) } else { Problem::no_route() }))
+async fn no_route(request: HttpRequest) -> problem::Answer {
+    let problem = if is_too_long(&request) { Problem::uri_too_long(LONGEST_URI) } else { Problem::no_route() };
+    problem::Answer(Err(problem))
+}
+
+fn is_too_long(request: &HttpRequest) -> bool {
+    request.uri().path_and_query().is_some_and(|target| target.as_str().len() > LONGEST_URI)
 }
 
 /// A server on `listener`, which begins when it is awaited.

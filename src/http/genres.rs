@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -42,10 +42,30 @@ async fn all_genres(request: &HttpRequest, site: &Site) -> Result<HttpResponse, 
     })
 }
 
-/// What a new genre is made of. Read as a map first, so that each wrong member can be named.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct NewGenre(serde_json::Map<String, Value>);
+/// The names of an object's members, repeated ones included.
+struct MemberNames(Vec<String>);
+
+impl<'de> Deserialize<'de> for MemberNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = MemberNames;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MemberNames, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = map.next_entry()? {
+                    names.push(name);
+                }
+                Ok(MemberNames(names))
+            }
+        }
+        deserializer.deserialize_map(Names)
+    }
+}
 
 /// POST /v1/genres
 pub(super) async fn create(request: HttpRequest, site: Data<Site>, payload: Payload) -> Answer {
@@ -70,15 +90,17 @@ async fn create_genre(request: &HttpRequest, site: &Site, payload: Payload) -> R
 
 fn parse(body: &[u8]) -> Result<GenreName, Problem> {
     let value: Value = serde_json::from_slice(body).map_err(|e| Problem::malformed_json(&e.to_string()))?;
-    let Ok(NewGenre(members)) = serde_json::from_value(value) else {
+    // A tree keeps only the last of two members of one name: the others must not vanish.
+    let (Value::Object(members), Ok(MemberNames(names))) = (value, serde_json::from_slice(body)) else {
         return Err(Problem::invalid_genre("", "must be an object"));
     };
-    if let Some(other) = members.keys().find(|member| *member != "name") {
+    if let Some(other) = names.iter().find(|member| *member != "name") {
         let short: String = other.chars().take(64).collect();
         let pointer = format!("/{}", short.replace('~', "~0").replace('/', "~1"));
         return Err(Problem::invalid_genre(&pointer, "is not a member of a genre"));
     }
     match members.get("name") {
+        Some(_) if names.len() > 1 => Err(Problem::invalid_genre("/name", "gives the name a second time")),
         Some(Value::String(name)) => {
             GenreName::parse(name).map_err(|e| Problem::invalid_genre("/name", &e.0))
         }

@@ -149,6 +149,17 @@ impl Problem {
         Self::invalid(&kinds::INVALID_GENRE, vec![Violation::new(pointer, detail)])
     }
 
+    /// A failure of a request whose document is the movie itself, not an array that has it at 0.
+    pub(super) fn of_one(error: Error) -> Self {
+        let mut problem = Self::from(error);
+        for violation in &mut problem.errors {
+            if let Some(member) = violation.pointer.strip_prefix("/0/") {
+                violation.pointer = format!("/{member}");
+            }
+        }
+        problem
+    }
+
     fn response(&self, instance: &str) -> HttpResponse {
         let status = StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponse::build(status);
