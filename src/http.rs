@@ -21,7 +21,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::{App, HttpRequest, HttpServer, Resource, guard, middleware, web};
+use actix_web::{App, HttpServer, Resource, guard, middleware, web};
 use prometheus_client::registry::Registry;
 
 pub use limits::raise_open_files;
@@ -84,13 +84,17 @@ fn resource(path: &str, allow: &'static str) -> Resource {
     }))
 }
 
-async fn no_route(request: HttpRequest) -> problem::Answer {
-    let problem = if is_too_long(&request) { Problem::uri_too_long(LONGEST_URI) } else { Problem::no_route() };
-    problem::Answer(Err(problem))
+async fn no_route() -> problem::Answer {
+    problem::Answer(Err(Problem::no_route()))
 }
 
-fn is_too_long(request: &HttpRequest) -> bool {
-    request.uri().path_and_query().is_some_and(|target| target.as_str().len() > LONGEST_URI)
+/// Whether the target is longer than any path takes.
+fn is_too_long(context: &guard::GuardContext<'_>) -> bool {
+    context.head().uri.path_and_query().is_some_and(|target| target.as_str().len() > LONGEST_URI)
+}
+
+async fn too_long() -> problem::Answer {
+    problem::Answer(Err(Problem::uri_too_long(LONGEST_URI)))
 }
 
 /// A server on `listener`, which begins when it is awaited.

@@ -13,13 +13,20 @@ pub fn fold(text: &str) -> String {
     CaseMapper::new().fold_string(text).into_owned()
 }
 
+/// The most characters of a slug, its number aside.
+const LONGEST_SLUG: usize = super::GenreName::MAX;
+
 /// `name` as a path segment: folded, then its ASCII letters and digits, every run of anything else one `-`.
 ///
-/// A name and its folded form have the same slug. A name that has neither becomes `genre`. Two names can meet in one slug: the database then numbers
-/// the later ones (`-2`, `-3`, …).
+/// A name and its folded form have the same slug. A name that has neither becomes `genre`. Two names can
+/// meet in one slug: the database then numbers the later ones (`-2`, `-3`, …). Folding can make a name three
+/// times as long; its slug ends at [`LONGEST_SLUG`], so that there is room for the number.
 pub fn slug(name: &str) -> String {
     let mut slug = String::with_capacity(name.len());
     for c in fold(name).chars() {
+        if slug.len() == LONGEST_SLUG {
+            break;
+        }
         if c.is_ascii_alphanumeric() {
             slug.push(c);
         } else if !slug.is_empty() && !slug.ends_with('-') {
@@ -59,5 +66,11 @@ mod tests {
         ] {
             assert_eq!(slug(name), expected);
         }
+    }
+
+    #[test]
+    fn slugs_have_an_end() {
+        assert_eq!(slug(&"ﬃ".repeat(64)), "ffi".repeat(22)[..64]);
+        assert_eq!(slug(&format!("{} {}", "x".repeat(63), "ﬃ")), "x".repeat(63));
     }
 }
