@@ -8,7 +8,8 @@ use crate::store::StoreError;
 /// The driver's options for `url`.
 ///
 /// `ssl-mode` is one of `disabled` (the default), `required` (encrypts, trusts any certificate),
-/// `verify_ca` and `verify_identity`; `ssl-ca` names a PEM file that is trusted beside the public roots.
+/// `verify_ca` and `verify_identity`; `ssl-ca` names a PEM file that is trusted instead of the public roots:
+/// under `verify_ca`, which looks at no name, anybody's certificate from a public authority would do.
 /// They mean what they mean to MySQL's own clients; all other parameters are the driver's.
 pub(super) fn opts(url: &Url) -> Result<Opts, StoreError> {
     let mut mode = None;
@@ -37,7 +38,13 @@ pub(super) fn opts(url: &Url) -> Result<Opts, StoreError> {
             )));
         }
     };
+    // The driver looks for this word in the verifier's message to know that only the name is wrong, and the
+    // verifier has come to say it in other words. It quotes the name that it expected, so that shall be the
+    // word. The chain is verified before the name: what fails there still fails.
+    let name = (skip_name && !skip_ca).then_some("NotValidForName");
     let ssl = SslOpts::default()
+        .with_danger_tls_hostname_override(name)
+        .with_disable_built_in_roots(ca.is_some())
         .with_root_certs(ca.map(Into::into).into_iter().collect())
         .with_danger_accept_invalid_certs(skip_ca)
         .with_danger_skip_domain_validation(skip_name);
