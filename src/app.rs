@@ -76,7 +76,10 @@ pub fn serve(settings: Settings) -> Result<(), AppError> {
     http::raise_open_files(u64::from(settings.http.max_connections) + u64::from(pool) + 64);
     let database = database_runtime()?;
     let app = App::build(settings, database.handle())?;
-    actix_rt::System::new().block_on(app.run(stop_signal()))
+    let result = actix_rt::System::new().block_on(app.run(stop_signal()));
+    // What could not be finished may still wait for SQLite's lock, on a thread that cannot be interrupted.
+    database.shutdown_timeout(Duration::from_secs(1));
+    result
 }
 
 /// A runtime for database work: several threads, since migrations block one.
@@ -191,8 +194,8 @@ impl App {
             }
         };
 
-        log::info!("stopping: finishing what is under way, for at most {shutdown:?}");
         draining.store(true, Ordering::Relaxed);
+        log::info!("stopping: finishing what is under way, for at most {shutdown:?}");
         opening.abort();
         let drained = async {
             handle.stop(true).await;
