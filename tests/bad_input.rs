@@ -486,16 +486,12 @@ on_every_database! {
             "*",
         ] {
             // A client mends some of these paths before it sends them: a raw one does not.
-            for method in ["GET", "HEAD", "DELETE"] {
+            for method in ["GET", "DELETE"] {
                 let request =
                     format!("{method} /v1/movies/{id} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
                 let mut wire = Wire::to(marquee.address()).await;
                 wire.send(request.as_bytes()).await;
-                let Some((status, head, body)) = (if method == "HEAD" { None } else { wire.answer().await })
-                else {
-                    assert_eq!(method, "HEAD", "{id}: no answer");
-                    continue;
-                };
+                let (status, head, body) = wire.answer().await.unwrap();
                 // What is no target at all is the parser's to refuse.
                 let expected = if id.contains(' ') || !id.is_ascii() { 400 } else { 404 };
                 assert_eq!(status, expected, "{method} {id}: {}", String::from_utf8_lossy(&body));
