@@ -225,8 +225,9 @@ pub enum Switch {
 /// What is told on stderr.
 #[derive(Debug, Clone, Args)]
 pub struct LogSettings {
-    /// What to log: error, warn, info, debug, trace, or per module as env_logger reads it.
-    #[arg(long = "log", env = "RUST_LOG", default_value = "info,actix_server=warn")]
+    /// What to log: error, warn, info, debug, trace, or per module as env_logger reads it. actix_http is off
+    /// because it logs each malformed request as an error, and any client can send those.
+    #[arg(long = "log", env = "RUST_LOG", default_value = "info,actix_server=warn,actix_http=off")]
     pub filter: String,
     /// How to log: text, or json for one object a line.
     #[arg(long, env = "MARQUEE_LOG_FORMAT", value_enum, default_value = "text")]
