@@ -13,7 +13,12 @@
 //!
 //! and at the end, from the receipts: the movies of every revision that anybody was shown are exactly those
 //! that the writes up to it make, so neither half of a write nor a mix of two moments was ever sent.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests may stop at the first surprise, and tell what they did"
+)]
 
 #[macro_use]
 mod support;

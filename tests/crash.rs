@@ -6,7 +6,12 @@
 //! ```
 //!
 //! A client that got no answer knows nothing: its write may be there, all of it, or not, none of it.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests may stop at the first surprise, and tell what they did"
+)]
 
 #[macro_use]
 mod support;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use marquee::catalogue::{BatchLimits, Body, Catalogue, Coding, Form, Options};
 use marquee::domain::movie_from_json;
 use marquee::store::{Store, StoreOptions};
-use marquee::telemetry::Metrics;
+use marquee::telemetry::{Metrics, Purpose};
 use mysql_async::prelude::Queryable;
 use prometheus_client::registry::Registry;
 use reqwest::Method;
@@ -29,6 +29,8 @@ use tokio::task::yield_now;
 
 const READERS: usize = 100;
 const ROUNDS: usize = 20;
+/// Of one load: BEGIN, the catalogue row, movies, genres, directors, ROLLBACK.
+const QUERIES: u64 = 6;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 on_every_database! {
@@ -40,6 +42,7 @@ on_every_database! {
         for round in 0..ROUNDS {
             // A new replica: it has the manifest, and nothing cached.
             let (catalogue, metrics) = open(&db).await;
+            let before = metrics.queries(Purpose::Load).get();
             let read = |whole: bool| {
                 let catalogue = catalogue.clone();
                 async move {
@@ -69,6 +72,7 @@ on_every_database! {
             assert_eq!(movie["title"], "4", "{movie}");
             assert_eq!(metrics.segments_read.get(), 1, "round {round}");
             assert_eq!(metrics.segments_encoded.get(), 1, "round {round}");
+            assert_eq!(metrics.queries(Purpose::Load).get() - before, QUERIES, "round {round}: begun again");
             // Nobody left a connection that is out of step.
             catalogue.refresh().await.unwrap();
         }
@@ -76,7 +80,38 @@ on_every_database! {
 }
 
 on_every_server! {
-    /// The load is held in the middle by a lock on the last table that it reads, until 99 clients are gone.
+    /// The load is held in the middle by a lock on the last table that it reads, until 99 readers are gone.
+    async fn readers_that_are_dropped_while_the_load_is_held(db) {
+        let (catalogue, _) = open(&db).await;
+        let movies = (0..10).map(|n| movie_from_json(format!(r#"{{"title":"{n}"}}"#).as_bytes()).unwrap());
+        catalogue.create(movies.collect()).await.unwrap();
+        let (catalogue, metrics) = open(&db).await;
+        let before = metrics.queries(Purpose::Load).get();
+        let lock = Lock::of(&db).await;
+        let mut readers: Vec<_> = (0..READERS)
+            .map(|_| {
+                let catalogue = catalogue.clone();
+                tokio::spawn(async move { catalogue.movie(5).await })
+            })
+            .collect();
+        let last = readers.pop().unwrap();
+        lock.holds_somebody(&db).await;
+        for reader in readers {
+            assert!(!reader.is_finished());
+            reader.abort();
+            assert!(reader.await.unwrap_err().is_cancelled());
+            // None of those who wait begins it again.
+            yield_now().await;
+        }
+        assert_eq!(lock.held(&db).await, 1);
+        lock.release().await;
+        let movie = tokio::time::timeout(PATIENCE, last).await.unwrap().unwrap().unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&movie.json).unwrap()["title"], "4");
+        assert_eq!(metrics.segments_read.get(), 1);
+        assert_eq!(metrics.queries(Purpose::Load).get() - before, QUERIES, "begun again");
+    }
+
+    /// The same over HTTP, by the real binary: 99 clients close their connections.
     async fn clients_that_hang_up_while_the_load_is_held(db) {
         let titles: Vec<Value> = (0..10).map(|n| json!({"title": format!("{n}")})).collect();
         {
@@ -85,31 +120,20 @@ on_every_server! {
         }
         let marquee = start(&db).await;
         let before = marquee.metrics().await;
-        let mut lock = db.connect().await;
-        lock.query_drop("LOCK TABLES movie_directors WRITE").await.unwrap();
-
+        let lock = Lock::of(&db).await;
         let mut readers: Vec<_> = (0..READERS)
-            .map(|n| tokio::spawn(marquee.request(Method::GET, if n % 2 == 0 { "/v1/movies" } else { "/v1/movies/5" }).send()))
+            .map(|n| if n % 2 == 0 { "/v1/movies" } else { "/v1/movies/5" })
+            .map(|path| tokio::spawn(marquee.request(Method::GET, path).send()))
             .collect();
         let last = readers.pop().unwrap();
-        let held = "SELECT COUNT(*) FROM information_schema.processlist \
-                    WHERE db = DATABASE() AND state LIKE 'Waiting for table metadata lock%'";
-        let is_held = async {
-            while db.number(held).await == 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, is_held).await.unwrap();
+        lock.holds_somebody(&db).await;
         for reader in readers {
             assert!(!reader.is_finished());
             reader.abort();
             assert!(reader.await.unwrap_err().is_cancelled());
         }
-        // Those who hang up do not begin another.
-        assert_eq!(db.number(held).await, 1);
-        lock.query_drop("UNLOCK TABLES").await.unwrap();
-        lock.disconnect().await.unwrap();
-
+        assert_eq!(lock.held(&db).await, 1);
+        lock.release().await;
         let answer = tokio::time::timeout(PATIENCE, last).await.unwrap().unwrap().unwrap();
         assert_eq!(answer.status(), 200);
         let movie: Value = answer.json().await.unwrap();
@@ -118,6 +142,40 @@ on_every_server! {
         for counter in ["marquee_segments_read_total", "marquee_segments_encoded_total"] {
             assert_eq!(after[counter] - before[counter], 1.0, "{counter}");
         }
+    }
+}
+
+/// The lock of the last table that a load reads, held from outside.
+struct Lock(mysql_async::Conn);
+
+impl Lock {
+    async fn of(db: &TestDatabase) -> Self {
+        let mut conn = db.connect().await;
+        conn.query_drop("LOCK TABLES movie_directors WRITE").await.unwrap();
+        Self(conn)
+    }
+
+    /// How many connections wait for it.
+    async fn held(&self, db: &TestDatabase) -> i64 {
+        db.number(
+            "SELECT COUNT(*) FROM information_schema.processlist \
+             WHERE db = DATABASE() AND state LIKE 'Waiting for table metadata lock%'",
+        )
+        .await
+    }
+
+    async fn holds_somebody(&self, db: &TestDatabase) {
+        let somebody = async {
+            while self.held(db).await == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, somebody).await.unwrap();
+    }
+
+    async fn release(mut self) {
+        self.0.query_drop("UNLOCK TABLES").await.unwrap();
+        self.0.disconnect().await.unwrap();
     }
 }
 

@@ -14,7 +14,12 @@
 //! under way. The twins show that the tests can see it. With marquee's key, which has the stamp in it, the
 //! old rows come under a key that nobody asks for any more. Here the very interleaving is forced on the real
 //! binary: a wire holds the loader's connection between its first read, which makes its view, and its last.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests may stop at the first surprise, and tell what they did"
+)]
 
 #[macro_use]
 mod support;
@@ -170,6 +175,8 @@ on_every_server! {
         for _ in 0..100 {
             let now = titles(marquee.get("/v1/movies").await).await;
             assert_eq!(now, (acknowledged, list(&["a", "b", "new"])));
+            // Asks the cache each time, where the whole collection is kept put together.
+            assert_eq!(marquee.get("/v1/movies/3").await.status(), 200);
         }
         // One by the load, one by the write.
         assert_eq!(marquee.metrics().await["marquee_segments_read_total"] - before, 2.0);
