@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Shared;
+use super::read::persist;
 use crate::store::{Head, StoreError};
 use crate::telemetry::Purpose;
 
@@ -39,9 +40,13 @@ async fn poll(shared: &Arc<Shared>) -> Result<Head, StoreError> {
 /// Reads what was committed since the current manifest, and publishes it.
 pub(super) async fn refresh(shared: &Arc<Shared>) -> Result<(), StoreError> {
     let known = shared.published.load();
-    let mut snapshot = shared.store.snapshot(Purpose::Load).await?;
-    let changes = snapshot.changes_since(known.as_ref().map(|known| known.head())).await?;
-    snapshot.finish().await;
+    let changes = persist(|| async {
+        let mut snapshot = shared.store.snapshot(Purpose::Load).await?;
+        let changes = snapshot.changes_since(known.as_ref().map(|known| known.head())).await?;
+        snapshot.finish().await;
+        Ok(changes)
+    })
+    .await?;
     shared.advance(known.as_ref(), changes);
     Ok(())
 }

@@ -144,14 +144,14 @@ impl Shared {
         cost: &mut LoadCost,
     ) -> Result<Arc<EncodedSegment>, Miss> {
         let began = Instant::now();
-        let read = async {
+        let read = || async {
             let mut snapshot = self.store.snapshot(Purpose::Load).await?;
             let changes = snapshot.changes_since(Some(manifest.head())).await?;
             let movies = snapshot.segment(segment.number).await?;
             snapshot.finish().await;
-            Ok::<_, StoreError>((changes, movies))
+            Ok((changes, movies))
         };
-        let (changes, movies) = read.await.map_err(|error| Miss::Failed(self.failed(&error)))?;
+        let (changes, movies) = persist(read).await.map_err(|error| Miss::Failed(self.failed(&error)))?;
         self.link.observe::<()>(&Ok(()));
         cost.db = began.elapsed();
         let began = Instant::now();
@@ -290,14 +290,14 @@ impl Shared {
         cost: &mut LoadCost,
     ) -> Result<Arc<GenreList>, Error> {
         let began = Instant::now();
-        let read = async {
+        let read = || async {
             let mut snapshot = self.store.snapshot(Purpose::Load).await?;
             let changes = snapshot.changes_since(Some(manifest.head())).await?;
             let genres = snapshot.genres().await?;
             snapshot.finish().await;
-            Ok::<_, StoreError>((changes, genres))
+            Ok((changes, genres))
         };
-        let (changes, genres) = read.await.map_err(|error| self.failed(&error))?;
+        let (changes, genres) = persist(read).await.map_err(|error| self.failed(&error))?;
         cost.db = began.elapsed();
         let json = serde_json::to_vec(&genres).map_err(|_| Error::Internal)?;
         let list = Arc::new(GenreList { head: changes.head, count: genres.len() as u64, json: json.into() });
@@ -308,6 +308,18 @@ impl Shared {
             self.cache.insert_list(Arc::clone(&list)).await;
         }
         Ok(list)
+    }
+}
+
+/// Reads, and once more when the connection broke meanwhile: one can break by itself; when a new one breaks
+/// too, nobody is there.
+pub(super) async fn persist<T, F>(read: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    match read().await {
+        Err(StoreError::Away(_)) => read().await,
+        result => result,
     }
 }
 
