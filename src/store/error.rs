@@ -22,7 +22,9 @@ pub enum StoreError {
     #[error("another transaction was in the way: {0}")]
     Contended(String),
     /// It is up, but takes no writes: its disk is full, or it is read-only.
-    #[error("the database takes no writes: {0}")]
+    #[error(
+        "the database takes no writes: {0}; give its disk room or make it writable, and writes go on by themselves"
+    )]
     ReadOnly(String),
     /// It refused a statement: running the same again would be refused again.
     #[error("the database refused: {0}")]

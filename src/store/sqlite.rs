@@ -182,6 +182,12 @@ impl Database {
                     "{path} is not a SQLite database; name another file with DATABASE_URL=sqlite://FILE"
                 ))
             }
+            // Also where the file is there, and those that SQLite keeps beside it cannot be made.
+            StoreError::Misconfigured(message) if message == "unable to open database file" => {
+                StoreError::Misconfigured(format!(
+                    "{path}: {message}; check that the directory of DATABASE_URL exists and that marquee may write to it"
+                ))
+            }
             StoreError::Misconfigured(message) | StoreError::Away(message) => {
                 StoreError::Misconfigured(format!("{path}: {message}"))
             }
