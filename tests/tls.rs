@@ -59,7 +59,10 @@ async fn what_cannot_be_verified_is_refused() {
     ] {
         let url = user.url(&parameters);
         let (_, log) = until(&url, "certificate").await;
-        assert!(log.contains("certificate"), "{parameters}: the message says nothing of a certificate:\n{log}");
+        assert!(
+            log.contains("certificate"),
+            "{parameters}: the message says nothing of a certificate:\n{log}"
+        );
         assert!(!log.contains(&user.password), "{log}");
     }
 }
