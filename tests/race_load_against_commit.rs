@@ -14,12 +14,7 @@
 //! under way. The twins show that the tests can see it. With marquee's key, which has the stamp in it, the
 //! old rows come under a key that nobody asks for any more. Here the very interleaving is forced on the real
 //! binary: a wire holds the loader's connection between its first read, which makes its view, and its last.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "tests may stop at the first surprise, and tell what they did"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first surprise")]
 
 #[macro_use]
 mod support;
@@ -290,7 +285,7 @@ impl Wire {
     }
 
     async fn is_held(&self) {
-        tokio::time::timeout(PATIENCE, self.hold.held.notified()).await.expect("no load came by");
+        tokio::time::timeout(PATIENCE, self.hold.held.notified()).await.unwrap();
     }
 
     fn release(&self) {

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Cached bytes under "revision 5" are of a history that no longer is. The stamp tells.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 
 #[macro_use]
 mod support;
