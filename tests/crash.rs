@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! clients: arrays of three movies, deletes ──▶ marquee ── SIGKILL, in the middle of whatever it does
-//!                                              marquee, anew, on the same database; five times
+//!                                              marquee, anew, on the same database; twelve times
 //! ```
 //!
 //! A client that got no answer knows nothing: its write may be there, all of it, or not, none of it.
@@ -19,16 +19,17 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use support::{Marquee, TestDatabase};
 use tokio::sync::watch;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 12;
 const CLIENTS: usize = 6;
 /// How many writes are acknowledged before the kill, at least; some more are drawn.
-const WRITES: u64 = 60;
+const WRITES: u64 = 40;
 
 /// What the clients know.
 #[derive(Default)]
@@ -64,6 +65,8 @@ on_every_database! {
                 })
                 .collect();
             acknowledged.wait_for(|n| *n >= stop_after).await.unwrap();
+            // An acknowledgement is the moment between two transactions: one in the middle of the next is wanted.
+            tokio::time::sleep(Duration::from_micros(rand::random_range(0..12_000))).await;
             marquee.kill();
             for client in clients {
                 client.await.unwrap();
