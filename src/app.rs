@@ -240,7 +240,8 @@ async fn open(catalogue: Catalogue, settings: Settings) -> Result<(), AppError> 
                 | StoreError::Contended(_)
                 | StoreError::PoolExhausted(_)),
             )) => {
-                log::warn!("{error}; trying again, and answering 503 until then");
+                let url = &settings.database.url;
+                log::warn!("{error}; trying {url} (DATABASE_URL) again, and answering 503 until it is there");
             }
             result => return result,
         }
