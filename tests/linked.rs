@@ -1,5 +1,4 @@
 //! The binary runs on a machine that has no database client: SQLite, the MySQL protocol and TLS are in it.
-#![expect(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
 //! The schema: made, undone, made again; by several processes at once; and the sample, loaded once.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 
 #[macro_use]
 mod support;
