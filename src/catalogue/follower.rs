@@ -29,7 +29,7 @@ pub(super) async fn run(shared: Arc<Shared>, every: Duration) {
 }
 
 async fn poll(shared: &Arc<Shared>) -> Result<Head, StoreError> {
-    let head = shared.store.head().await?;
+    let head = persist(|| shared.store.head()).await?;
     let known = shared.published.load().map(|manifest| manifest.head());
     if known != Some(head) {
         refresh(shared).await?;

@@ -1,7 +1,7 @@
 //! The way of a read: from the manifest to the cache, and on a miss to the database.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -19,6 +19,8 @@ use crate::telemetry::Purpose;
 pub(super) const WHOLE_UP_TO: u64 = 1 << 20;
 /// How many segments one reader loads at a time.
 const LOADS_AT_ONCE: usize = 4;
+/// The pause before a read whose connection broke begins again.
+const BREATH: Duration = Duration::from_millis(10);
 
 /// Why a load gives no segment under the key that it was asked for.
 #[derive(Debug, Clone)]
@@ -259,7 +261,7 @@ impl Shared {
         writer.write(framing.finish().end()).map_err(no_room)?;
         let file = writer.finish().map_err(no_room)?;
         let _ = manifest.assembly(form, coding).set(Assembly::File(file.clone()));
-        let cost = LoadCost { db: began.elapsed(), encode: std::time::Duration::ZERO, segments: count };
+        let cost = LoadCost { db: began.elapsed(), encode: Duration::ZERO, segments: count };
         Ok((manifest, file, Source::Load(cost)))
     }
 
@@ -318,7 +320,11 @@ where
     F: Future<Output = Result<T, StoreError>>,
 {
     match read().await {
-        Err(StoreError::Away(_)) => read().await,
+        Err(StoreError::Away(_)) => {
+            // Whoever closes connections may be at it still.
+            tokio::time::sleep(BREATH).await;
+            read().await
+        }
         result => result,
     }
 }

@@ -56,7 +56,15 @@ impl Lease {
             return Err(StoreError::Away("the connection was given back".to_owned()));
         };
         match timeout(limit, step(object)).await {
-            Ok(result) => result.map_err(error::of_query),
+            Ok(result) => result.map_err(|error| {
+                let error = error::of_query(error);
+                // Where one connection broke, its idle neighbours may have too: whoever tries again gets a
+                // new one.
+                if let (StoreError::Away(_), Some(pool)) = (&error, Object::pool(object)) {
+                    pool.retain(|_, _| false);
+                }
+                error
+            }),
             Err(_) => Err(StoreError::TimedOut(limit)),
         }
     }
@@ -122,7 +130,7 @@ impl Sessions {
         let mut lease = self.lease(purpose).await?;
         match lease.run(&step).await {
             Ok(value) => return Ok((lease, value)),
-            Err(StoreError::Away(_)) => self.pool.retain(|_, _| false),
+            Err(StoreError::Away(_)) => {}
             Err(error) => return Err(error),
         };
         drop(lease);
