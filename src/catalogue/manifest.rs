@@ -1,6 +1,6 @@
 //! The manifest: the catalogue at one revision, as the stamps of its segments; and which one is current.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -146,9 +146,27 @@ impl Published {
         self.current.load_full()
     }
 
-    /// Publishes `next` unless something as new or newer is published already. Returns what is current then.
+    /// Publishes `next`, which a writer made under the lock of the revision row, unless something as new or
+    /// newer is published already. Returns what is current then.
     pub fn publish(&self, next: Arc<Manifest>) -> Arc<Manifest> {
-        let _turn = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.replace(turn, next)
+    }
+
+    /// As [`Self::publish`], for what a reader found out when it knew `known`. That another history has begun
+    /// is believed only of the current manifest: a reader that was slow may know one that is so old that the
+    /// log of commits has forgotten it. The next look at the database settles it.
+    pub fn publish_read(&self, known: Option<&Arc<Manifest>>, next: Arc<Manifest>) -> Arc<Manifest> {
+        let turn = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        match (self.current.load_full(), known) {
+            (Some(current), Some(known)) if next.epoch != known.epoch && !Arc::ptr_eq(&current, known) => {
+                current
+            }
+            _ => self.replace(turn, next),
+        }
+    }
+
+    fn replace(&self, _turn: MutexGuard<'_, ()>, next: Arc<Manifest>) -> Arc<Manifest> {
         let current = self.current.load_full();
         match &current {
             Some(current) if current.order() >= next.order() => return Arc::clone(current),
@@ -220,6 +238,20 @@ mod tests {
         published.publish(Manifest::advanced(Some(&old), restored));
         let late = old.written(head(6, 60), &[]);
         assert_eq!(published.publish(late).head(), head(3, 31));
+    }
+
+    #[test]
+    fn a_slow_reader_does_not_begin_another_history() {
+        let (janitor, _gone) = tokio::sync::mpsc::unbounded_channel();
+        let published = Published::new(janitor);
+        let old = published.publish(first());
+        let newer = published.publish(old.written(head(20_000, 70), &[]));
+        let forgotten =
+            || Changes { head: head(19_999, 69), history: History::Another(vec![segment(0, 69, 1)]) };
+        let found = Manifest::advanced(Some(&old), forgotten());
+        assert_eq!(published.publish_read(Some(&old), found).head(), newer.head());
+        let found = Manifest::advanced(Some(&newer), forgotten());
+        assert_eq!(published.publish_read(Some(&newer), found).head(), head(19_999, 69));
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Shared {
     /// newer is current.
     pub(super) fn advance(&self, known: Option<&Arc<Manifest>>, changes: Changes) -> Arc<Manifest> {
         let next = Manifest::advanced(known, changes);
-        self.published.publish(Arc::clone(&next));
+        self.published.publish_read(known, Arc::clone(&next));
         next
     }
 
