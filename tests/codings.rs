@@ -3,7 +3,6 @@
 //! reads slowly while others write gets one moment.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "tests may stop at the first surprise"
