@@ -48,6 +48,9 @@ pub enum AppError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A task that must not end did.
+    #[error("the {0} ended: a fault of marquee's, of which the log says more")]
+    Ended(&'static str),
     /// An import stopped before its inputs ended.
     #[error("the import stopped: {0}")]
     Import(#[from] crate::import::ImportError),
@@ -170,7 +173,7 @@ impl App {
     /// # Errors
     /// When the database turns out to be misconfigured, or the server fails.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
-        let Self { settings, listener, catalogue, writer, registry, runtime } = self;
+        let Self { settings, listener, catalogue, mut writer, registry, runtime } = self;
         let addr = listener.local_addr()?;
         let draining = Arc::new(AtomicBool::new(false));
         let server = http::serve(listener, &settings, &catalogue, registry, &draining)?;
@@ -191,6 +194,9 @@ impl App {
                     Ok(Err(error)) => break Err(error),
                     Err(error) => break Err(AppError::Io(std::io::Error::other(error))),
                 },
+                // Without either of them marquee would answer, but not rightly: better to be started again.
+                _ = &mut writer => break Err(AppError::Ended("writer")),
+                () = ended(&mut follower) => break Err(AppError::Ended("follower")),
             }
         };
 
@@ -204,7 +210,9 @@ impl App {
             }
             // The writer ends when the last sender to its mailbox is gone and the mailbox is empty.
             catalogue.close();
-            let _ = writer.await;
+            if !writer.is_finished() {
+                let _ = writer.await;
+            }
         };
         if tokio::time::timeout(shutdown, drained).await.is_err() {
             log::warn!("not everything was finished within {shutdown:?} (MARQUEE_SHUTDOWN_S)");
@@ -212,6 +220,14 @@ impl App {
         }
         log::info!("stopped");
         result
+    }
+}
+
+/// Comes when a task that has begun ends.
+async fn ended(task: &mut Option<JoinHandle<()>>) {
+    match task {
+        Some(task) => drop(task.await),
+        None => std::future::pending().await,
     }
 }
 
@@ -243,6 +259,9 @@ async fn open(catalogue: Catalogue, settings: Settings) -> Result<(), AppError> 
                 let url = &settings.database.url;
                 log::warn!("{error}; trying {url} (DATABASE_URL) again, and answering 503 until it is there");
             }
+            Err(AppError::Sample(
+                error @ (Error::Away | Error::Busy | Error::NotExecuted(_) | Error::OutcomeUnknown),
+            )) => log::warn!("the sample could not be loaded ({error}); trying again"),
             result => return result,
         }
         tokio::time::sleep(pause).await;
@@ -259,7 +278,7 @@ async fn open_once(catalogue: &Catalogue, settings: &Settings) -> Result<(), App
     log::info!("the database is {}", prepared.server);
     prepared.warnings.iter().for_each(|warning| log::warn!("{warning}"));
     let only_new = match settings.database.sample {
-        Sample::Auto if store.is_embedded() => Some(true),
+        Sample::Auto if store.is_embedded() && store.head().await?.revision == 0 => Some(true),
         Sample::On => Some(false),
         Sample::Auto | Sample::Off => None,
     };

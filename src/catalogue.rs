@@ -314,22 +314,20 @@ impl Catalogue {
             let (head, movies) = (manifest.head(), manifest.movies());
             Ok(Collection { head, movies, body, served: Served { from, away } })
         };
+        let (mut manifest, mut away) = self.manifest()?;
         for _ in 0..READ_TRIES {
-            let (manifest, away) = self.manifest()?;
             if let Some(body) = shared.cached_body(&manifest, form, coding).await {
                 return answer(&manifest, body, Source::Cache, away);
             }
             match shared.assemble(&manifest, form, coding).await {
                 Ok((body, from)) => return answer(&manifest, body, from, away),
-                Err(Miss::Moved { .. }) => {}
+                Err(Miss::Moved { .. }) => (manifest, away) = self.manifest()?,
                 Err(Miss::Outgrown) => break,
                 Err(Miss::Failed(error)) => return Err(error),
             }
         }
         // Too large for the cache, or moving faster than it can be loaded piece by piece.
-        let task = Arc::clone(shared);
-        let spooled = shared.runtime.spawn(async move { task.spool(form, coding).await }).await;
-        let (manifest, file, from) = spooled.unwrap_or(Err(Error::Internal))?;
+        let (manifest, file, from) = shared.spooled(manifest, form, coding).await?;
         answer(&manifest, Body::File(file), from, shared.link.away())
     }
 

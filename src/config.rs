@@ -167,6 +167,9 @@ pub struct HttpSettings {
     /// The longest request body: bytes, or with KiB, MiB, GiB.
     #[arg(long, env = "MARQUEE_BODY_LIMIT", default_value = "8MiB")]
     pub body_limit: ByteSize,
+    /// What bodies that are arriving or being read may hold together; at least one of the longest fits.
+    #[arg(long, env = "MARQUEE_BODIES_BYTES", default_value = "256MiB")]
+    pub bodies_bytes: ByteSize,
     /// The most movies in one request.
     #[arg(long, env = "MARQUEE_ARRAY_LIMIT", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub array_limit: u32,

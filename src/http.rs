@@ -29,6 +29,7 @@ pub use limits::raise_open_files;
 use crate::catalogue::Catalogue;
 use crate::config::{Settings, Switch};
 use answer::Dress;
+use body::Bodies;
 use problem::Problem;
 
 /// The longest target of a request, in bytes.
@@ -38,10 +39,9 @@ const LONGEST_URI: usize = 8 << 10;
 pub(crate) struct Site {
     catalogue: Catalogue,
     dress: Dress,
-    body_limit: usize,
+    bodies: Bodies,
     array_limit: usize,
     request_timeout: Duration,
-    stall: Duration,
     draining: Arc<AtomicBool>,
     registry: Registry,
 }
@@ -117,10 +117,9 @@ pub fn serve(
     let site = web::Data::new(Site {
         catalogue: catalogue.clone(),
         dress: Dress::new(&http.cache_control),
-        body_limit: http.body_limit.as_usize(),
+        bodies: Bodies::new(http.body_limit.as_usize(), http.bodies_bytes.as_usize(), stall),
         array_limit: http.array_limit as usize,
         request_timeout: Duration::from_millis(http.request_timeout_ms),
-        stall,
         draining: Arc::clone(draining),
         registry,
     });

@@ -1,5 +1,5 @@
 //! The README's tour, line by line: what it shows is what a reader gets.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests may stop at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 
 #[macro_use]
 mod support;

@@ -40,7 +40,9 @@ impl Link {
                     }
                 }
             }
-            // Busy, contended or refusing: it is there.
+            // These say nothing of the database.
+            Err(StoreError::PoolExhausted(_) | StoreError::Unknown(_)) => {}
+            // Contended or refusing: it is there.
             Ok(_) | Err(_) => {
                 if self.away_since.swap(0, Ordering::Relaxed) != 0 {
                     self.metrics.database_up.set(1);

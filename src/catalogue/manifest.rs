@@ -9,7 +9,6 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::join::{Coding, Frame};
 use super::segment::Form;
-use super::spool::SpooledBody;
 use crate::store::{Changes, Head, History, SegmentRef};
 
 /// A body of the whole collection as it was put together, kept as long as its manifest.
@@ -19,8 +18,6 @@ pub enum Assembly {
     Whole(Bytes),
     /// Large: the frame around the segments, which the cache holds.
     Pieces(Frame),
-    /// Larger than the cache may be.
-    File(SpooledBody),
 }
 
 /// The catalogue at one revision, complete in itself. It never changes.
@@ -97,7 +94,7 @@ impl Manifest {
     }
 
     /// Newer ones compare greater.
-    fn order(&self) -> (u64, u64) {
+    pub fn order(&self) -> (u64, u64) {
         (self.epoch, self.head.revision)
     }
 }

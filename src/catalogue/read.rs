@@ -1,9 +1,11 @@
 //! The way of a read: from the manifest to the cache, and on a miss to the database.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::sync::oneshot;
 
 use super::cache::{GenreList, Key};
 use super::join::{Coding, Frame, Framing, Pieces, coded};
@@ -34,6 +36,8 @@ pub(super) enum Miss {
     Failed(Error),
 }
 
+/// A collection in a file, the state that it is, and how it was come by.
+type Spooled = (Arc<Manifest>, SpooledBody, Source);
 /// A loaded segment and what it cost.
 type Loaded = (Arc<EncodedSegment>, Source);
 
@@ -178,7 +182,6 @@ impl Shared {
     pub(super) async fn cached_body(&self, manifest: &Manifest, form: Form, coding: Coding) -> Option<Body> {
         match manifest.assembly(form, coding).get()? {
             Assembly::Whole(bytes) => Some(Body::Whole(bytes.clone())),
-            Assembly::File(file) => Some(Body::File(file.clone())),
             Assembly::Pieces(frame) => {
                 let mut segments = Vec::with_capacity(manifest.segments().len());
                 for segment in manifest.segments().iter().filter(|segment| segment.movies > 0) {
@@ -196,6 +199,9 @@ impl Shared {
         form: Form,
         coding: Coding,
     ) -> Result<(Body, Source), Miss> {
+        if manifest.movies() >= self.spool.outgrown.load(Ordering::Relaxed) {
+            return Err(Miss::Outgrown);
+        }
         let wanted: Vec<SegmentRef> =
             manifest.segments().iter().filter(|segment| segment.movies > 0).copied().collect();
         let mut loads =
@@ -206,6 +212,7 @@ impl Shared {
             source = source.and(from);
             weight += segment.weight() as u64;
             if weight > self.cache.capacity() {
+                self.spool.outgrown.fetch_min(manifest.movies(), Ordering::Relaxed);
                 return Err(Miss::Outgrown);
             }
             segments.push(segment);
@@ -219,21 +226,50 @@ impl Shared {
         let whole = manifest.assembly(form, coding).get_or_init(|| Assembly::Whole(pieces.clone().concat()));
         match whole {
             Assembly::Whole(bytes) => Ok((Body::Whole(bytes.clone()), source)),
-            Assembly::Pieces(_) | Assembly::File(_) => Ok((Body::Pieces(pieces), source)),
+            Assembly::Pieces(_) => Ok((Body::Pieces(pieces), source)),
         }
     }
 
-    /// Writes the whole collection to a temporary file, from one snapshot.
-    pub(super) async fn spool(
+    /// The whole collection at `arrival` or a later state, in a temporary file. Written by a task of its own,
+    /// unless one that is new enough is there when its turn comes.
+    pub(super) async fn spooled(
         self: &Arc<Self>,
+        arrival: Arc<Manifest>,
         form: Form,
         coding: Coding,
-    ) -> Result<(Arc<Manifest>, SpooledBody, Source), Error> {
-        let _turn = self.spool.turn.lock().await;
+    ) -> Result<Spooled, Error> {
+        let shared = Arc::clone(self);
+        let (done, spooled) = oneshot::channel();
+        self.runtime.spawn(async move {
+            let mut last = shared.spool.last.lock().await;
+            if done.is_closed() {
+                // Nobody waits for it any more.
+                return;
+            }
+            let result = match last.get(&(form, coding)) {
+                Some((manifest, file)) if manifest.order() >= arrival.order() => {
+                    let from =
+                        if Arc::ptr_eq(manifest, &arrival) { Source::Cache } else { Source::Collapsed };
+                    Ok((Arc::clone(manifest), file.clone(), from))
+                }
+                _ => {
+                    // Its room first, unless somebody reads it still.
+                    last.remove(&(form, coding));
+                    let spooled = shared.spool(form, coding).await;
+                    if let Ok((manifest, file, _)) = &spooled {
+                        last.insert((form, coding), (Arc::clone(manifest), file.clone()));
+                    }
+                    spooled
+                }
+            };
+            let _ = done.send(result);
+        });
+        spooled.await.unwrap_or(Err(Error::Internal))
+    }
+
+    /// Writes the whole collection to a temporary file, from one snapshot.
+    async fn spool(&self, form: Form, coding: Coding) -> Result<Spooled, Error> {
         let known = self.published.load().ok_or(Error::Cold)?;
-        if let Some(Assembly::File(file)) = known.assembly(form, coding).get() {
-            return Ok((Arc::clone(&known), file.clone(), Source::Collapsed));
-        }
         let began = Instant::now();
         let failed = |error: StoreError| self.failed(&error);
         let mut snapshot = self.store.snapshot(Purpose::Load).await.map_err(failed)?;
@@ -260,7 +296,6 @@ impl Shared {
         snapshot.finish().await;
         writer.write(framing.finish().end()).map_err(no_room)?;
         let file = writer.finish().map_err(no_room)?;
-        let _ = manifest.assembly(form, coding).set(Assembly::File(file.clone()));
         let cost = LoadCost { db: began.elapsed(), encode: Duration::ZERO, segments: count };
         Ok((manifest, file, Source::Load(cost)))
     }

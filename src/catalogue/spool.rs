@@ -1,5 +1,6 @@
 //! Bodies in temporary files: for collections beyond what the cache may hold.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
@@ -7,13 +8,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use super::join::Coding;
+use super::manifest::Manifest;
+use super::segment::Form;
+
+/// The last body of each form and coding, with the state that it is.
+pub(super) type LastBodies = HashMap<(Form, Coding), (Arc<Manifest>, SpooledBody)>;
+
 /// How many bytes all temporary files may have together, and how many they have.
 #[derive(Debug)]
 pub struct Spool {
     limit: u64,
     used: AtomicU64,
-    /// One is written at a time; who waits finds it done.
-    pub(super) turn: tokio::sync::Mutex<()>,
+    /// One is written at a time. The last one of each form and coding is kept: it serves all who came before
+    /// it was begun.
+    pub(super) last: tokio::sync::Mutex<LastBodies>,
+    /// The fewest movies that were seen to be too heavy for the cache.
+    pub(super) outgrown: AtomicU64,
 }
 
 /// A body in a temporary file without a name. Its readers share it; the last one frees its room.
@@ -59,7 +70,12 @@ pub enum SpoolError {
 impl Spool {
     /// No files yet; at most `limit` bytes.
     pub fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { limit, used: AtomicU64::new(0), turn: tokio::sync::Mutex::new(()) })
+        Arc::new(Self {
+            limit,
+            used: AtomicU64::new(0),
+            last: tokio::sync::Mutex::default(),
+            outgrown: AtomicU64::new(u64::MAX),
+        })
     }
 
     /// Begins a file.

@@ -108,7 +108,7 @@ impl Writer {
                         parts.push(rest);
                     }
                 }
-                Err(StoreError::Refused(reason)) if part.len() > 1 => {
+                Err(StoreError::Refused(reason) | StoreError::Corrupt(reason)) if part.len() > 1 => {
                     log::warn!(
                         "a batch of {} writes was refused and is run again in halves: {reason}",
                         part.len()

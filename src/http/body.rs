@@ -1,13 +1,16 @@
 //! Reading a request's body: its type, its length, its pace.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::problem::Problem;
+use crate::catalogue::Error;
 
 /// What a body says that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,43 +56,74 @@ pub(super) fn media(headers: &HeaderMap) -> Result<Media, Problem> {
     Ok(media)
 }
 
-/// Reads a body of at most `limit` bytes that never pauses for longer than `stall`.
-///
-/// # Errors
-/// 413, 408, or 400 when it breaks off.
-pub(super) async fn read(
-    headers: &HeaderMap,
-    mut payload: Payload,
+/// What bodies may hold, each and together, and how slow they may be.
+pub(super) struct Bodies {
     limit: usize,
     stall: Duration,
-) -> Result<Bytes, Problem> {
-    let announced =
-        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let mut body =
-        BytesMut::with_capacity(announced.map_or(0, |n| usize::try_from(n).unwrap_or(limit).min(limit)));
-    // A client hears a refusal only once it has sent its body, so a little more than the limit is read and
-    // thrown away.
-    let mut length = 0;
-    let read_up_to = limit.saturating_mul(2);
-    if announced.is_some_and(|n| n > read_up_to as u64) {
-        return Err(Problem::body_too_large(limit));
+    room: Arc<Semaphore>,
+}
+
+/// A body that was read, and the room that it takes until it is dropped.
+#[derive(Debug)]
+pub(super) struct Body {
+    pub(super) bytes: Bytes,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Bodies {
+    /// Bodies of at most `limit` bytes each and `together` bytes in all (one of the longest always fits) that
+    /// never pause for longer than `stall`.
+    pub(super) fn new(limit: usize, together: usize, stall: Duration) -> Self {
+        let room = together.max(limit).min(Semaphore::MAX_PERMITS);
+        Self { limit, stall, room: Arc::new(Semaphore::new(room)) }
     }
-    loop {
-        match timeout(stall, payload.next()).await {
-            Err(_) => return Err(Problem::body_timeout()),
-            Ok(Some(Err(_))) => return Err(Problem::body_broken()),
-            Ok(Some(Ok(chunk))) => {
-                length += chunk.len();
-                if length > read_up_to {
-                    return Err(Problem::body_too_large(limit));
-                }
-                if length <= limit {
-                    body.extend_from_slice(&chunk);
-                }
-            }
-            Ok(None) if length > limit => return Err(Problem::body_too_large(limit)),
-            Ok(None) => return Ok(body.freeze()),
+
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// 413; 408; 400 when it breaks off; 503 when others hold all the room there is.
+    pub(super) async fn read(&self, headers: &HeaderMap, mut payload: Payload) -> Result<Body, Problem> {
+        let limit = self.limit;
+        let announced =
+            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        // A client hears a refusal only once it has sent its body, so a little more than the limit is read
+        // and thrown away.
+        let read_up_to = limit.saturating_mul(2);
+        if announced.is_some_and(|n| n > read_up_to as u64) {
+            return Err(Problem::body_too_large(limit));
         }
+        let mut body = BytesMut::new();
+        let mut room: Option<OwnedSemaphorePermit> = None;
+        let mut length = 0;
+        loop {
+            match timeout(self.stall, payload.next()).await {
+                Err(_) => return Err(Problem::body_timeout()),
+                Ok(Some(Err(_))) => return Err(Problem::body_broken()),
+                Ok(Some(Ok(chunk))) => {
+                    length += chunk.len();
+                    if length > read_up_to {
+                        return Err(Problem::body_too_large(limit));
+                    }
+                    if length <= limit {
+                        self.take_room(&mut room, chunk.len())?;
+                        body.extend_from_slice(&chunk);
+                    }
+                }
+                Ok(None) if length > limit => return Err(Problem::body_too_large(limit)),
+                Ok(None) => return Ok(Body { bytes: body.freeze(), _room: room }),
+            }
+        }
+    }
+
+    fn take_room(&self, room: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), Problem> {
+        let more = u32::try_from(bytes).map_err(|_| Problem::from(Error::Busy))?;
+        let more =
+            Arc::clone(&self.room).try_acquire_many_owned(more).map_err(|_| Problem::from(Error::Busy))?;
+        match room {
+            Some(room) => room.merge(more),
+            None => *room = Some(more),
+        }
+        Ok(())
     }
 }
 
@@ -120,5 +154,18 @@ mod tests {
         coded.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         coded.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         assert!(media(&coded).is_err());
+    }
+
+    #[test]
+    fn room_is_bounded_together_and_given_back() {
+        let bodies = Bodies::new(10, 15, Duration::from_secs(1));
+        let (mut one, mut other) = (None, None);
+        bodies.take_room(&mut one, 6).unwrap();
+        bodies.take_room(&mut one, 4).unwrap();
+        assert!(bodies.take_room(&mut other, 6).is_err());
+        drop(one);
+        bodies.take_room(&mut other, 6).unwrap();
+        // One of the longest always fits.
+        Bodies::new(10, 1, Duration::from_secs(1)).take_room(&mut None, 10).unwrap();
     }
 }

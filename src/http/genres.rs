@@ -77,8 +77,8 @@ async fn create_genre(request: &HttpRequest, site: &Site, payload: Payload) -> R
     if body::media(request.headers())? != Media::Json {
         return Err(Problem::unsupported_media_type("send one genre as application/json"));
     }
-    let body = body::read(request.headers(), payload, site.body_limit, site.stall).await?;
-    let created = site.catalogue.create_genre(parse(&body)?).await?;
+    let body = site.bodies.read(request.headers(), payload).await?;
+    let created = site.catalogue.create_genre(parse(&body.bytes)?).await?;
     let json = serde_json::to_vec(&created.genre).unwrap_or_default();
     Ok(HttpResponse::Created()
         .insert_header((header::CACHE_CONTROL, "no-store"))

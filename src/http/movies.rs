@@ -102,12 +102,12 @@ async fn create_movies(
 ) -> Result<HttpResponse, Problem> {
     no_parameters(request)?;
     let media = body::media(request.headers())?;
-    let body = body::read(request.headers(), payload, site.body_limit, site.stall).await?;
-    let length = body.len();
+    let body = site.bodies.read(request.headers(), payload).await?;
+    let length = body.bytes.len();
     let limit = site.array_limit;
     let parse = move || match media {
-        Media::Json => movies_from_json(&body, limit),
-        Media::Lines => movies_from_lines(&body, limit).map(Input::Many),
+        Media::Json => movies_from_json(&body.bytes, limit),
+        Media::Lines => movies_from_lines(&body.bytes, limit).map(Input::Many),
     };
     let parsed = if length > PARSED_IN_PLACE {
         actix_web::web::block(parse).await.map_err(|_| Problem::timeout())?

@@ -40,13 +40,25 @@ pub enum StoreError {
 /// Sorts an error of a query.
 ///
 /// Diesel hands on the server's message without its number, so the messages are what there is to go by;
-/// they are the same in all versions of MySQL and MariaDB that marquee runs on.
+/// every session asks for them in English, and they are the same in all versions of MySQL
+/// and MariaDB that marquee runs on.
 pub(super) fn of_query(error: DieselError) -> StoreError {
-    let (kind, message) = match &error {
-        DieselError::DatabaseError(kind, info) => (kind, info.message().to_owned()),
-        DieselError::DeserializationError(_) => return StoreError::Corrupt(error.to_string()),
-        _ => return StoreError::Refused(error.to_string()),
-    };
+    match error {
+        DieselError::DatabaseError(kind, info) => of_message(&kind, info.message().to_owned()),
+        DieselError::DeserializationError(_) => StoreError::Corrupt(error.to_string()),
+        _ => StoreError::Refused(error.to_string()),
+    }
+}
+
+/// Sorts an error of a migration, of which only the text is left.
+pub(super) fn of_migration(error: &dyn std::error::Error) -> StoreError {
+    match of_message(&DatabaseErrorKind::Unknown, error.to_string()) {
+        StoreError::Refused(message) => StoreError::Misconfigured(format!("a migration failed: {message}")),
+        sorted => sorted,
+    }
+}
+
+fn of_message(kind: &DatabaseErrorKind, message: String) -> StoreError {
     let says = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
     if matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand)
         || says(&[
@@ -81,6 +93,7 @@ pub(super) fn of_query(error: DieselError) -> StoreError {
             "read-only option",
             "read_only mode",
             "read only mode",
+            "read-only mode",
         ])
     {
         StoreError::ReadOnly(message)
@@ -91,6 +104,8 @@ pub(super) fn of_query(error: DieselError) -> StoreError {
         "doesn't exist",
     ]) {
         StoreError::Misconfigured(message)
+    } else if says(&["database disk image is malformed"]) {
+        StoreError::Corrupt(message)
     } else {
         StoreError::Refused(message)
     }
@@ -102,11 +117,12 @@ pub(super) fn of_connect(error: PoolError) -> StoreError {
         PoolError::QueryError(error) => of_query(error),
         PoolError::ConnectionError(diesel::ConnectionError::CouldntSetupConfiguration(error)) => {
             let message = error.to_string();
-            let hopeless = ["Access denied", "Unknown database", "Client does not support"];
+            // Before the session has its language, only the numbers are sure.
+            let hopeless = ["(1044)", "(1045)", "(1049)", "(1251)", "(1698)"];
             if hopeless.iter().any(|part| message.contains(part)) {
                 return StoreError::Misconfigured(format!(
-                    "the database server refused to let marquee in: {message}; check user, password and database \
-                     name in DATABASE_URL"
+                    "the database server refused to let marquee in: {message}; check user, password, \
+                     name of the database and ssl-mode in DATABASE_URL"
                 ));
             }
             match of_query(error) {

@@ -14,6 +14,7 @@ use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfi
 use diesel_async::{AsyncMigrationHarness, AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
+use tokio::time::timeout;
 use url::Url;
 
 pub(super) use session::{Snapshot, WriteTx};
@@ -44,7 +45,8 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/mysql");
 /// What marquee relies on, whatever the server's defaults are.
 const SET_UP: [&str; 2] = [
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', SESSION innodb_lock_wait_timeout = 8",
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', SESSION innodb_lock_wait_timeout = 8, \
+     SESSION lc_messages = 'en_US'",
 ];
 
 /// Inserts rows, as many in a statement as it takes.
@@ -160,8 +162,9 @@ impl Database {
 
     /// A connection of its own that holds the lock of the migrations as long as it lives.
     async fn connect_for_migrations(&self) -> Result<Conn, StoreError> {
-        let mut conn = connect(self.opts.clone())
+        let mut conn = timeout(self.sessions.step, connect(self.opts.clone()))
             .await
+            .map_err(|_| StoreError::TimedOut(self.sessions.step))?
             .map_err(|e| error::of_connect(diesel_async::pooled_connection::PoolError::ConnectionError(e)))?;
         let name = self.opts.db_name().unwrap_or_default();
         // The name of a lock has at most 64 characters, and that of a database may have as many.
@@ -227,6 +230,6 @@ fn on_harness(
     run: impl FnOnce(&mut AsyncMigrationHarness<Conn>) -> diesel::migration::Result<()>,
 ) -> Result<Conn, StoreError> {
     let mut harness = AsyncMigrationHarness::new(conn);
-    run(&mut harness).map_err(|e| StoreError::Misconfigured(format!("a migration failed: {e}")))?;
+    run(&mut harness).map_err(|e| error::of_migration(e.as_ref()))?;
     Ok(harness.into_inner())
 }

@@ -5,6 +5,7 @@
 //! ends otherwise, a time-out and a dropped future among them, closes its connection: one that was left
 //! in the middle of an answer would give it to the next question.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use deadpool::managed::{Object, PoolError, TimeoutType};
@@ -28,13 +29,17 @@ const KEPT_COMMITS: u64 = 10_000;
 /// The log is cut once in so many commits, not at each.
 const CUT_EVERY: u64 = 256;
 
+/// What the sum of the pool's steps may take beyond one of them, so that a wait which takes all of its time
+/// is told as one.
+const SLACK: Duration = Duration::from_millis(250);
+
 pub(in crate::store) type Pool = deadpool::managed::Pool<AsyncDieselConnectionManager<Conn>>;
 
 /// A pool of connections, and how long one step may take.
 #[derive(Clone)]
 pub(in crate::store) struct Sessions {
     pub(in crate::store) pool: Pool,
-    step: Duration,
+    pub(in crate::store) step: Duration,
     metrics: Metrics,
 }
 
@@ -65,7 +70,11 @@ impl Lease {
                 }
                 error
             }),
-            Err(_) => Err(StoreError::TimedOut(limit)),
+            // It is in the middle of an answer: not even a ROLLBACK may be asked of it.
+            Err(_) => {
+                drop(self.object.take().map(Object::take));
+                Err(StoreError::TimedOut(limit))
+            }
         }
     }
 }
@@ -86,7 +95,7 @@ impl Sessions {
 
     async fn lease(&self, purpose: Purpose) -> Result<Lease, StoreError> {
         // The pool limits each of its own steps; the limit around them holds for their sum.
-        let object = match timeout(self.step, self.pool.get()).await {
+        let object = match timeout(self.step + SLACK, self.pool.get()).await {
             Ok(Ok(object)) => object,
             Ok(Err(PoolError::Timeout(TimeoutType::Wait))) => {
                 return Err(StoreError::PoolExhausted(self.step));
@@ -286,22 +295,23 @@ impl WriteTx {
 
     /// Slugs that genres which are not there yet could meet.
     async fn facts_of_slugs(&mut self, wanted: &Wanted, facts: &mut Facts) -> Result<(), StoreError> {
-        // The key is the name folded, and folding does not change what a slug keeps of ASCII names;
-        // where it does change a name, the slug is made of the folded form everywhere.
-        let new = wanted.genres.iter().filter(|key| !facts.genres.contains_key(*key));
-        let mut slugs: Vec<String> = new.map(|key| slug(key)).collect();
-        slugs.sort_unstable();
-        slugs.dedup();
-        for list in slugs.chunks(LIST) {
-            let taken = self.lease.run(async |conn| queries::slugs_taken(conn, list).await).await?;
-            for slug in taken {
-                let prefix = format!("{slug}-");
-                let numbered =
-                    self.lease.run(async |conn| queries::slugs_beginning(conn, &prefix).await).await?;
-                facts.slugs.insert(slug);
-                facts.slugs.extend(numbered);
-            }
+        // A name and its folded form have the same slug.
+        let mut times: BTreeMap<String, u32> = BTreeMap::new();
+        for key in wanted.genres.iter().filter(|key| !facts.genres.contains_key(*key)) {
+            *times.entry(slug(key)).or_default() += 1;
         }
+        let slugs: Vec<String> = times.keys().cloned().collect();
+        let mut numbered_slugs = Vec::new();
+        for list in slugs.chunks(LIST) {
+            facts.slugs.extend(self.lease.run(async |conn| queries::slugs_taken(conn, list).await).await?);
+        }
+        // Numbers are given to those that meet one in the database, or each other.
+        for (slug, _) in times.iter().filter(|(slug, times)| **times > 1 || facts.slugs.contains(*slug)) {
+            let prefix = format!("{slug}-");
+            let numbered = self.lease.run(async |conn| queries::slugs_beginning(conn, &prefix).await).await?;
+            numbered_slugs.extend(numbered);
+        }
+        facts.slugs.extend(numbered_slugs);
         Ok(())
     }
 
@@ -380,11 +390,12 @@ impl WriteTx {
                 Ok(())
             }
             // The server said no.
-            Err(error @ (StoreError::Contended(_) | StoreError::Refused(_))) => Err(error),
+            Err(error @ StoreError::Contended(_)) => Err(error),
             Err(StoreError::ReadOnly(message)) if !message.contains("I/O") => {
                 Err(StoreError::ReadOnly(message))
             }
-            // It said nothing that settles it.
+            // It said nothing that settles it. An error that is not known does not, either: a binary log that
+            // fails to sync may have the transaction already.
             Err(error) => Err(StoreError::Unknown(error.to_string())),
         }
     }

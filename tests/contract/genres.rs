@@ -110,6 +110,17 @@ on_every_database! {
         assert_eq!(slugs.len(), all.as_array().unwrap().len(), "{all}");
     }
 
+    /// Two new names meet in a slug, and the number that is next is taken by a name that looks numbered.
+    async fn new_slugs_meet_each_other_and_an_old_one(db) {
+        let marquee = start(&db).await;
+        post(&marquee, "/v1/genres", json!({ "name": "X 2" })).await.expect(201);
+        create(&marquee, json!({ "title": "a", "genres": ["X", "X!"] })).await;
+        let all = get(&marquee, "/v1/genres").await.json();
+        let mut slugs: Vec<_> = all.as_array().unwrap().iter().map(|g| g["slug"].to_string()).collect();
+        slugs.sort();
+        assert_eq!(slugs, ["\"x\"", "\"x-2\"", "\"x-3\""]);
+    }
+
     /// Two names of full length that meet in one slug: the number must fit too.
     async fn a_long_slug_is_numbered_too(db) {
         let marquee = start(&db).await;

@@ -5,6 +5,9 @@ use url::Url;
 
 use crate::store::StoreError;
 
+/// How long a connection may be silent before its other end is asked for a sign of life.
+const KEEPALIVE_MS: u32 = 30_000;
+
 /// The driver's options for `url`.
 ///
 /// `ssl-mode` is one of `disabled` (the default), `required` (encrypts, trusts any certificate),
@@ -61,8 +64,13 @@ fn driver_opts(url: &Url, parameters: &[(String, String)]) -> Result<OptsBuilder
         url.query_pairs_mut().extend_pairs(parameters);
     }
     let opts = Opts::from_url(url.as_str()).map_err(|e| e.to_string())?;
-    // TCP only: a socket file found on the way might be another server's.
-    Ok(OptsBuilder::from_opts(opts).prefer_socket(false))
+    Ok(OptsBuilder::from_opts(opts)
+        // TCP only: a socket file found on the way might be another server's.
+        .prefer_socket(false)
+        // Diesel keeps the statements; a second cache would close them under it.
+        .stmt_cache_size(Some(0))
+        // A server that vanished without a word is noticed.
+        .tcp_keepalive(Some(KEEPALIVE_MS)))
 }
 
 #[cfg(test)]
