@@ -410,7 +410,8 @@ impl Catalogue {
         }
     }
 
-    /// Creates `movies` where there are none: see [`Work::Sample`]. How many were created.
+    /// Creates `movies` where there are none; with `only_new`, only in a database that was never written to.
+    /// How many were created.
     ///
     /// # Errors
     /// As [`Self::create`].

@@ -1,7 +1,7 @@
 //! The service over HTTP/1.1: every route on one screen, and the server that carries them.
 //!
 //! A handler is a few lines: extract, one call to the catalogue, answer. What a status means to a client
-//! is in [`problem`]; how an answer is dressed is in `answer`.
+//! is in `problem`; how an answer is dressed is in `answer`.
 
 mod answer;
 mod body;

@@ -11,8 +11,8 @@ use support::Marquee;
 /// The lines of the tour as the README prints them.
 fn tour() -> String {
     let readme = include_str!("../README.md");
-    let (_, rest) = readme.split_once("```sh tour\n").expect("the README has a tour");
-    rest.split_once("\n```").expect("the tour ends").0.to_owned()
+    let (_, rest) = readme.split_once("```sh tour\n").unwrap();
+    rest.split_once("\n```").unwrap().0.to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,7 +20,7 @@ const LONGEST_SLUG: usize = super::GenreName::MAX;
 ///
 /// A name and its folded form have the same slug. A name that has neither becomes `genre`. Two names can
 /// meet in one slug: the database then numbers the later ones (`-2`, `-3`, …). Folding can make a name three
-/// times as long; its slug ends at [`LONGEST_SLUG`], so that there is room for the number.
+/// times as long; its slug ends at 64 characters, so that there is room for the number.
 pub fn slug(name: &str) -> String {
     let mut slug = String::with_capacity(name.len());
     for c in fold(name).chars() {
