@@ -9,7 +9,7 @@
 //! ends                                                                 answers the DELETE: to whom?
 //!                             100 more questions, each answered rightly
 //! ```
-#![expect(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first surprise")]
 
 #[macro_use]
 mod support;
