@@ -45,7 +45,7 @@ use crate::telemetry::Metrics;
 use cache::SegmentCache;
 use link::Link;
 use mailbox::{Mailbox, Receipt};
-use manifest::{Manifest, Published};
+use manifest::{Assembly, Manifest, Published};
 use plan::{Outcome, Work};
 use read::Miss;
 use spool::Spool;
@@ -301,6 +301,18 @@ impl Catalogue {
     pub fn current(&self) -> Result<(Head, u64, Served), Error> {
         let (manifest, away) = self.manifest()?;
         Ok((manifest.head(), manifest.movies(), Served { from: Source::Cache, away }))
+    }
+
+    /// The whole collection, when its body is at hand in one piece: the common case, without a future.
+    /// Everything else, errors among it, is [`Self::collection`]'s.
+    pub fn at_hand(&self, form: Form, coding: Coding) -> Option<Collection> {
+        let (manifest, away) = self.manifest().ok()?;
+        let Assembly::Whole(bytes) = manifest.assembly(form, coding).get()? else {
+            return None;
+        };
+        self.count(Source::Cache);
+        let (head, movies, body) = (manifest.head(), manifest.movies(), Body::Whole(bytes.clone()));
+        Some(Collection { head, movies, body, served: Served { from: Source::Cache, away } })
     }
 
     /// The whole collection.

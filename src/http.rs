@@ -49,12 +49,13 @@ pub(crate) struct Site {
 /// Every route.
 fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::scope("").guard(guard::fn_guard(is_too_long)).default_service(web::to(too_long)))
+        // First, since it is asked for most; its own target has no room to be long but in the query.
         .service(
             resource("/v1/movies", "GET, HEAD, POST")
                 .route(read().to(movies::all))
                 .route(web::post().to(movies::create)),
         )
+        .service(web::scope("").guard(guard::fn_guard(is_too_long)).default_service(web::to(too_long)))
         .service(
             resource("/v1/movies/{id}", "GET, HEAD, DELETE")
                 .route(read().to(movies::one))
@@ -123,21 +124,27 @@ pub fn serve(
         draining: Arc::clone(draining),
         registry,
     });
-    let access_log = settings.log.access_log == Switch::On;
-    let server = HttpServer::new(move || {
-        // A condition costs nothing to speak of when it is off.
-        App::new()
-            .app_data(site.clone())
-            .wrap(middleware::Condition::new(access_log, middleware::Logger::default().log_target("access")))
-            .configure(routes)
-    });
-    server
-        .workers(workers)
-        .max_connections((http.max_connections as usize).div_ceil(workers))
-        .client_request_timeout(Duration::from_millis(http.header_timeout_ms))
-        .shutdown_timeout(http.shutdown_s)
-        .disable_signals()
-        .on_connect(move |connection, _| limits::on_connect(connection, stall))
-        .listen(listener)
-        .map(HttpServer::run)
+    let connections = (http.max_connections as usize).div_ceil(workers);
+    let head_timeout = Duration::from_millis(http.header_timeout_ms);
+    // The two services are of two types, and what is common to them cannot be named.
+    macro_rules! serve {
+        ($app:expr) => {
+            HttpServer::new($app)
+                .workers(workers)
+                .max_connections(connections)
+                .client_request_timeout(head_timeout)
+                .shutdown_timeout(http.shutdown_s)
+                .disable_signals()
+                .on_connect(move |connection, _| limits::on_connect(connection, stall))
+                .listen(listener)
+                .map(HttpServer::run)
+        };
+    }
+    // Middleware costs each request a little, a switched-off one too: so there is none without the log.
+    if settings.log.access_log == Switch::On {
+        let log = || middleware::Logger::default().log_target("access");
+        serve!(move || App::new().app_data(site.clone()).wrap(log()).configure(routes))
+    } else {
+        serve!(move || App::new().app_data(site.clone()).configure(routes))
+    }
 }

@@ -14,7 +14,7 @@ use super::conditional::{is_known, movie_tag, number};
 use super::negotiate;
 use super::problem::{Answer, Problem, REVISION};
 use super::stream::{FromFile, InPieces};
-use crate::catalogue::{Body, Coding, Created, Head};
+use crate::catalogue::{Body, Coding, Collection, Created, Form, Head};
 use crate::domain::{Input, movies_from_json, movies_from_lines};
 
 /// Bodies beyond this length are parsed off the threads that serve, which have others to answer meanwhile.
@@ -22,33 +22,53 @@ const PARSED_IN_PLACE: usize = 64 << 10;
 
 /// GET /v1/movies: the whole collection.
 pub(super) async fn all(request: HttpRequest, site: Data<Site>) -> Answer {
-    Answer(whole_collection(&request, &site).await)
+    Answer(match at_hand(&request, &site) {
+        Some(response) => Ok(response),
+        // Boxed, so that the future of the common case stays small.
+        None => Box::pin(whole_collection(&request, &site)).await,
+    })
+}
+
+/// The answer that needs no waiting: a 304, or a body that is there in one piece.
+fn at_hand(request: &HttpRequest, site: &Site) -> Option<HttpResponse> {
+    if !request.query_string().is_empty() {
+        return None;
+    }
+    let headers = request.headers();
+    let (form, coding) = (negotiate::form(headers), negotiate::coding(headers).ok()?);
+    if headers.contains_key(header::IF_NONE_MATCH) {
+        let (head, total, served) = site.catalogue.current().ok()?;
+        let of = Of { head, form, coding, total, served };
+        if is_known(headers, &tag_of(&of)) {
+            return Some(site.dress.list(StatusCode::NOT_MODIFIED, &of).finish());
+        }
+    }
+    site.catalogue.at_hand(form, coding).map(|collection| answer(site, form, coding, collection))
 }
 
 async fn whole_collection(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Problem> {
     no_parameters(request)?;
     let coding = negotiate::coding(request.headers())?;
     let form = negotiate::form(request.headers());
-    if request.headers().contains_key(header::IF_NONE_MATCH) {
-        let (head, total, served) = site.catalogue.current()?;
-        let of = Of { head, form, coding, total, served };
-        if is_known(request.headers(), &tag_of(&of)) {
-            return Ok(site.dress.list(StatusCode::NOT_MODIFIED, &of).finish());
-        }
-    }
     let collection = timeout(site.request_timeout, site.catalogue.collection(form, coding));
-    let collection = collection.await.map_err(|_| Problem::timeout())??;
-    let of = Of { head: collection.head, form, coding, total: collection.movies, served: collection.served };
-    let mut response = site.dress.list(StatusCode::OK, &of);
-    Ok(match collection.body {
+    Ok(answer(site, form, coding, collection.await.map_err(|_| Problem::timeout())??))
+}
+
+fn answer(site: &Site, form: Form, coding: Coding, collection: Collection) -> HttpResponse {
+    let Collection { head, movies, body, served } = collection;
+    let mut response = site.dress.list(StatusCode::OK, &Of { head, form, coding, total: movies, served });
+    match body {
         Body::Whole(bytes) => response.body(bytes),
         Body::Pieces(pieces) => response.body(InPieces(pieces)),
         Body::File(file) => response.body(FromFile::new(file)),
-    })
+    }
 }
 
 /// No query parameter exists here. A misspelt one must not vanish.
 pub(super) fn no_parameters(request: &HttpRequest) -> Result<(), Problem> {
+    if request.query_string().len() > super::LONGEST_URI {
+        return Err(Problem::uri_too_long(super::LONGEST_URI));
+    }
     match request.query_string().split('&').find(|pair| !pair.is_empty()) {
         None => Ok(()),
         Some(pair) => Err(Problem::unknown_parameter(pair.split('=').next().unwrap_or(pair))),
