@@ -32,10 +32,10 @@ const KINDS: [(&str, &str); 3] =
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    if let [mode, identity, gzip] = args.as_slice()
+    if let [mode, identity, gzip, heads] = args.as_slice()
         && mode == "--bare"
     {
-        return bare(identity, gzip);
+        return bare(identity, gzip, heads);
     }
     if Command::new("wrk").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
         println!("wrk is missing: apt-get install wrk, or brew install wrk");
@@ -44,25 +44,40 @@ fn main() {
     let mut numbers = args.iter().filter_map(|arg| arg.parse::<usize>().ok());
     let rounds = numbers.next().unwrap_or(5);
     let seconds = numbers.next().unwrap_or(5);
-    println!("medians of {rounds} rounds; both ratios are better above 1");
-    println!("movies  answer     bytes   marquee/s     bare/s  rate: ratio (spread)      cpu: ratio");
+    println!(
+        "medians of {rounds} rounds; ratios of rates (with their spread) and of processor time, better above 1"
+    );
+    println!(
+        "movies  answer     bytes   marquee/s   against bare                against bare with the same headers"
+    );
     for size in SIZES {
         compare(size, rounds, seconds);
     }
 }
 
-/// The least that actix can do: ready bytes, a content type, nothing else.
+/// The least that actix can do: ready bytes, a content type, and, where `heads` names a file, the other headers
+/// of marquee's answers, which the load generator must read as well.
 #[actix_web::main]
-async fn bare(identity: &str, gzip: &str) {
+async fn bare(identity: &str, gzip: &str, heads: &str) {
+    let heads: Vec<(String, String)> = std::fs::read_to_string(heads)
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let heads: Vec<(header::HeaderName, header::HeaderValue)> = heads
+        .iter()
+        .map(|(name, value)| (name.parse().unwrap(), header::HeaderValue::from_str(value).unwrap()))
+        .collect();
     let identity = web::Bytes::from(std::fs::read(identity).unwrap());
     let gzip = web::Bytes::from(std::fs::read(gzip).unwrap());
     let server = HttpServer::new(move || {
-        let (identity, gzip) = (identity.clone(), gzip.clone());
+        let (identity, gzip, heads) = (identity.clone(), gzip.clone(), heads.clone());
         App::new().route(
             "/v1/movies",
             web::get().to(move |request: HttpRequest| {
                 let headers = request.headers();
-                let response = if headers.contains_key(header::IF_NONE_MATCH) {
+                let mut response = if headers.contains_key(header::IF_NONE_MATCH) {
                     HttpResponse::NotModified().finish()
                 } else if headers.contains_key(header::ACCEPT_ENCODING) {
                     HttpResponse::Ok()
@@ -74,6 +89,9 @@ async fn bare(identity: &str, gzip: &str) {
                         .insert_header((header::CONTENT_TYPE, "application/json"))
                         .body(identity.clone())
                 };
+                for (name, value) in &heads {
+                    response.headers_mut().insert(name.clone(), value.clone());
+                }
                 std::future::ready(response)
             }),
         )
@@ -164,17 +182,25 @@ fn compare(size: usize, rounds: usize, seconds: usize) {
     let files = ["identity", "gzip"].map(|name| directory.path().join(name));
     std::fs::write(&files[0], &identity).unwrap();
     std::fs::write(&files[1], &gzip).unwrap();
-    let mut process = Command::new(std::env::current_exe().unwrap())
-        .arg("--bare")
-        .args(&files)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let bare = Running { address: address(process.stdout.take().unwrap()), process };
+    let heads = directory.path().join("heads");
+    let named = ["etag", "marquee-revision", "cache-control", "cache-status", "vary", "x-total-count"];
+    let lines = head.lines().filter(|line| named.iter().any(|name| line.starts_with(&format!("{name}:"))));
+    std::fs::write(&heads, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let start = |heads: &std::path::Path| {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .arg("--bare")
+            .args(&files)
+            .arg(heads)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Running { address: address(process.stdout.take().unwrap()), process }
+    };
+    let (bare, dressed) = (start(std::path::Path::new("none")), start(&heads));
 
     for (kind, header) in KINDS {
         let header = if kind == "304" { format!("{header}{tag}") } else { header.to_owned() };
-        for address in [&marquee.address, &bare.address] {
+        for address in [&marquee.address, &bare.address, &dressed.address] {
             let (head, body) = ask(address, &format!("GET /v1/movies HTTP/1.1\r\n{header}"), "");
             let expected = match kind {
                 "identity" => identity.len(),
@@ -183,26 +209,27 @@ fn compare(size: usize, rounds: usize, seconds: usize) {
             };
             assert_eq!(body.len(), expected, "{kind}: {head}");
         }
-        let mut runs = Vec::new();
-        for _ in 0..rounds {
-            runs.push((wrk(&marquee, &header, seconds), wrk(&bare, &header, seconds)));
-        }
-        let middle = |mut values: Vec<f64>| {
+        let runs: Vec<[Run; 3]> = (0..rounds)
+            .map(|_| [&marquee, &bare, &dressed].map(|server| wrk(server, &header, seconds)))
+            .collect();
+        let middle = |of: &dyn Fn(&[Run; 3]) -> f64| {
+            let mut values: Vec<f64> = runs.iter().map(of).collect();
             values.sort_by(f64::total_cmp);
             (values[values.len() / 2], values[0], values[values.len() - 1])
         };
-        let (ratio, low, high) = middle(runs.iter().map(|(ours, theirs)| ours.rate / theirs.rate).collect());
-        let (cpu, ..) = middle(runs.iter().map(|(ours, theirs)| theirs.cpu_us / ours.cpu_us).collect());
-        let (ours, ..) = middle(runs.iter().map(|(ours, _)| ours.rate).collect());
-        let (theirs, ..) = middle(runs.iter().map(|(_, theirs)| theirs.rate).collect());
         let bytes = match kind {
             "identity" => identity.len(),
             "gzip" => gzip.len(),
             _ => 0,
         };
-        println!(
-            "{size:>6}  {kind:<8} {bytes:>7} {ours:>11.0} {theirs:>10.0}  {ratio:>5.3} ({low:.3} to {high:.3})  {cpu:>6.3}"
-        );
+        let (ours, ..) = middle(&|[ours, ..]| ours.rate);
+        print!("{size:>6}  {kind:<8} {bytes:>7} {ours:>11.0}");
+        for other in [1, 2] {
+            let (ratio, low, high) = middle(&|run| run[0].rate / run[other].rate);
+            let (cpu, ..) = middle(&|run| run[other].cpu_us / run[0].cpu_us);
+            print!("   {ratio:.3} ({low:.3} to {high:.3}) {cpu:.3}");
+        }
+        println!();
     }
 }
 
