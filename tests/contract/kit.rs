@@ -33,7 +33,7 @@ const INTERNAL: &[&str] = &[
     "127.0.0.1",
     "localhost",
     "/tmp/",
-    "/work/",
+    env!("CARGO_MANIFEST_DIR"),
     "/home/",
     "marquee.db",
     "panicked",
