@@ -81,7 +81,7 @@ impl Framing {
     }
 
     /// What comes between two segments that are not empty.
-    pub fn between(&self) -> &'static [u8] {
+    fn between(&self) -> &'static [u8] {
         match (self.form, self.coding) {
             (Form::Array, Coding::Identity) => b",",
             (Form::Array, Coding::Gzip) => &GZIP_COMMA,
@@ -94,23 +94,23 @@ impl Framing {
         self.raw += 1;
     }
 
-    /// Counts the next segment; an empty one takes no place.
-    pub fn add(&mut self, segment: &EncodedSegment) {
+    /// Counts the next segment (an empty one takes no place) and gives what comes before its bytes.
+    pub fn add(&mut self, segment: &EncodedSegment) -> &'static [u8] {
         if segment.is_empty() {
-            return;
+            return b"";
         }
-        if self.any {
-            if self.form == Form::Array {
-                self.byte(b',');
-            }
-            self.coded += self.between().len() as u64;
+        let before = if self.any { self.between() } else { b"" };
+        if self.any && self.form == Form::Array {
+            self.byte(b',');
         }
         self.any = true;
+        self.coded += before.len() as u64;
         self.raw += segment.json().len() as u64;
         self.coded += coded(segment, self.coding).len() as u64;
         if self.coding == Coding::Gzip {
             self.crc.combine(&Hasher::new_with_initial_len(segment.crc(), segment.json().len() as u64));
         }
+        before
     }
 
     /// The frame of all that was added.
@@ -148,7 +148,9 @@ impl Frame {
         segments: impl IntoIterator<Item = &'a EncodedSegment>,
     ) -> Self {
         let mut framing = Framing::new(form, coding);
-        segments.into_iter().for_each(|segment| framing.add(segment));
+        for segment in segments {
+            framing.add(segment);
+        }
         framing.finish()
     }
 

@@ -278,18 +278,14 @@ impl Shared {
         let mut writer = self.spool.begin().map_err(no_room)?;
         let mut framing = Framing::new(form, coding);
         writer.write(&framing.begin().into()).map_err(no_room)?;
-        let (mut any, mut count) = (false, 0);
+        let mut count = 0;
         for segment in manifest.segments().iter().filter(|segment| segment.movies > 0) {
             let movies = snapshot.segment(segment.number).await.map_err(failed)?;
             let encoded = match form {
                 Form::Array => self.encode(&movies),
                 Form::Lines => self.encode(&movies).to_lines(),
             };
-            if any && !encoded.is_empty() {
-                writer.write(&framing.between().into()).map_err(no_room)?;
-            }
-            any |= !encoded.is_empty();
-            framing.add(&encoded);
+            writer.write(&framing.add(&encoded).into()).map_err(no_room)?;
             writer.write(coded(&encoded, coding)).map_err(no_room)?;
             count += 1;
         }

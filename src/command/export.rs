@@ -46,7 +46,7 @@ async fn write(snapshot: &mut Snapshot, form: Form, output: &mut impl Write) -> 
         History::Same => Vec::new(),
     };
     let mut framing = Framing::new(form, Coding::Identity);
-    let (mut movies, mut any) = (0, false);
+    let mut movies = 0;
     output.write_all(framing.begin())?;
     for segment in segments.iter().filter(|segment| segment.movies > 0) {
         let read = snapshot.segment(segment.number).await?;
@@ -55,11 +55,7 @@ async fn write(snapshot: &mut Snapshot, form: Form, output: &mut impl Write) -> 
             Form::Array => EncodedSegment::encode(&read),
             Form::Lines => EncodedSegment::encode(&read).to_lines(),
         };
-        if any && !encoded.is_empty() {
-            output.write_all(framing.between())?;
-        }
-        any |= !encoded.is_empty();
-        framing.add(&encoded);
+        output.write_all(framing.add(&encoded))?;
         output.write_all(coded(&encoded, Coding::Identity))?;
     }
     output.write_all(framing.finish().end())?;

@@ -25,10 +25,7 @@ pub(super) async fn all(request: HttpRequest, site: Data<Site>) -> Answer {
 
 async fn all_genres(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Problem> {
     no_parameters(request)?;
-    let coding = match negotiate::coding(request.headers())? {
-        Coding::Gzip if negotiate::takes_identity(request.headers()) => Coding::Identity,
-        coding => coding,
-    };
+    let coding = negotiate::coding_of_small(request.headers())?;
     let genres =
         timeout(site.request_timeout, site.catalogue.genres()).await.map_err(|_| Problem::timeout())??;
     let of = Of { head: genres.head, form: Form::Array, coding, total: genres.count, served: genres.served };

@@ -84,10 +84,7 @@ async fn one_movie(request: &HttpRequest, site: &Site, id: &str) -> Result<HttpR
     let id = parse_id(id)?;
     no_parameters(request)?;
     // One movie is sent as it is, unless the client refuses that.
-    let coding = match negotiate::coding(request.headers())? {
-        Coding::Gzip if negotiate::takes_identity(request.headers()) => Coding::Identity,
-        coding => coding,
-    };
+    let coding = negotiate::coding_of_small(request.headers())?;
     let movie =
         timeout(site.request_timeout, site.catalogue.movie(id)).await.map_err(|_| Problem::timeout())??;
     let tag = movie_tag(&movie.json, coding);

@@ -78,8 +78,19 @@ pub(super) fn coding(headers: &HeaderMap) -> Result<Coding, Problem> {
     }
 }
 
+/// The coding of what is small and not kept deflated: as it is, unless the client refuses that.
+///
+/// # Errors
+/// As [`coding`].
+pub(super) fn coding_of_small(headers: &HeaderMap) -> Result<Coding, Problem> {
+    match coding(headers)? {
+        Coding::Gzip if takes_identity(headers) => Ok(Coding::Identity),
+        coding => Ok(coding),
+    }
+}
+
 /// Whether the client takes an answer that is not coded, whatever it prefers.
-pub(super) fn takes_identity(headers: &HeaderMap) -> bool {
+fn takes_identity(headers: &HeaderMap) -> bool {
     let refused = |name| {
         choices(headers, ACCEPT_ENCODING).any(|(choice, q)| choice.eq_ignore_ascii_case(name) && q == 0)
     };

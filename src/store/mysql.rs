@@ -8,7 +8,6 @@ mod queries;
 mod session;
 mod tls;
 
-use deadpool::Runtime;
 use diesel::prelude::*;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncMigrationHarness, AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
@@ -23,7 +22,7 @@ use super::rows::CatalogueRow;
 use super::schema::catalogue;
 use super::{Prepared, StoreError, StoreOptions, error};
 use crate::telemetry::{Metrics, Purpose};
-use session::{Pool, Sessions};
+use session::Sessions;
 
 type Conn = AsyncMysqlConnection;
 
@@ -87,15 +86,8 @@ pub(super) fn open(url: &Url, options: &StoreOptions, metrics: &Metrics) -> Resu
     let setup = opts.clone();
     config.custom_setup = Box::new(move |_| connect(setup.clone()).boxed());
     let manager = AsyncDieselConnectionManager::new_with_config("", config);
-    let pool = Pool::builder(manager)
-        .max_size(options.pool_size.unwrap_or(POOL_SIZE))
-        .wait_timeout(Some(options.step))
-        .create_timeout(Some(options.step))
-        .recycle_timeout(Some(options.step))
-        .runtime(Runtime::Tokio1)
-        .build()
-        .map_err(|e| StoreError::Misconfigured(e.to_string()))?;
-    Ok(Database { sessions: Sessions::new(pool, options.step, metrics), opts })
+    let size = options.pool_size.unwrap_or(POOL_SIZE);
+    Ok(Database { sessions: Sessions::new(manager, size, options.step, metrics)?, opts })
 }
 
 async fn connect(opts: mysql_async::Opts) -> ConnectionResult<Conn> {

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use deadpool::Runtime;
 use deadpool::managed::{Object, PoolError, TimeoutType};
 use diesel::QueryResult;
 use diesel::connection::InstrumentationEvent;
@@ -89,8 +90,22 @@ impl Drop for Lease {
 }
 
 impl Sessions {
-    pub(in crate::store) fn new(pool: Pool, step: Duration, metrics: &Metrics) -> Self {
-        Self { pool, step, metrics: metrics.clone() }
+    /// At most `size` connections made by `manager`; each step of the pool, and of its users, ends after `step`.
+    pub(in crate::store) fn new(
+        manager: AsyncDieselConnectionManager<Conn>,
+        size: usize,
+        step: Duration,
+        metrics: &Metrics,
+    ) -> Result<Self, StoreError> {
+        let pool = Pool::builder(manager)
+            .max_size(size)
+            .wait_timeout(Some(step))
+            .create_timeout(Some(step))
+            .recycle_timeout(Some(step))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|e| StoreError::Misconfigured(e.to_string()))?;
+        Ok(Self { pool, step, metrics: metrics.clone() })
     }
 
     async fn lease(&self, purpose: Purpose) -> Result<Lease, StoreError> {

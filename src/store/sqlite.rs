@@ -9,7 +9,6 @@ mod session;
 
 use std::path::{Path, PathBuf};
 
-use deadpool::Runtime;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_async::SimpleAsyncConnection;
@@ -23,7 +22,7 @@ pub(super) use session::{Snapshot, WriteTx};
 use super::rows::CatalogueRow;
 use super::{Prepared, StoreError, StoreOptions, error};
 use crate::telemetry::{Metrics, Purpose};
-use session::{Pool, Sessions};
+use session::Sessions;
 
 type Conn = SyncConnectionWrapper<SqliteConnection>;
 
@@ -95,15 +94,8 @@ pub(super) fn open(path: &Path, options: &StoreOptions, metrics: &Metrics) -> Re
         .boxed()
     });
     let manager = AsyncDieselConnectionManager::new_with_config("", config);
-    let pool = Pool::builder(manager)
-        .max_size(options.pool_size.unwrap_or(POOL_SIZE))
-        .wait_timeout(Some(options.step))
-        .create_timeout(Some(options.step))
-        .recycle_timeout(Some(options.step))
-        .runtime(Runtime::Tokio1)
-        .build()
-        .map_err(|e| StoreError::Misconfigured(e.to_string()))?;
-    Ok(Database { sessions: Sessions::new(pool, options.step, metrics), path: path.to_owned() })
+    let size = options.pool_size.unwrap_or(POOL_SIZE);
+    Ok(Database { sessions: Sessions::new(manager, size, options.step, metrics)?, path: path.to_owned() })
 }
 
 fn connect(path: &Path) -> ConnectionResult<SqliteConnection> {
