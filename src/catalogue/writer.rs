@@ -41,6 +41,9 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// How many connections may break in a row before the database is taken to be away.
+const BROKEN: u32 = 4;
+
 /// Executes commands until the mailbox is closed and empty.
 pub(super) async fn run(shared: Arc<Shared>, mut mailbox: mpsc::Receiver<Command>, limits: BatchLimits) {
     let mut writer = Writer { shared, limits };
@@ -133,7 +136,7 @@ impl Writer {
     async fn transact(&mut self, batch: &[Command]) -> Result<Vec<Receipt>, StoreError> {
         let began = Instant::now();
         let mut pause = FIRST_PAUSE;
-        let mut broken = false;
+        let mut broken = 0;
         loop {
             let result = Attempt::new(&self.shared, &self.limits).run(batch).await;
             let error = match result {
@@ -144,10 +147,13 @@ impl Writer {
                 }
                 Err(error) => error,
             };
-            // One connection can break by itself; when a new one cannot be had either, nobody is there.
+            // Connections can break by themselves; when several in a row do, nobody is there.
             let again = match &error {
                 StoreError::Contended(_) => began.elapsed() + pause < PATIENCE,
-                StoreError::Away(_) => !std::mem::replace(&mut broken, true),
+                StoreError::Away(_) => {
+                    broken += 1;
+                    broken < BROKEN
+                }
                 _ => false,
             };
             if !again {
