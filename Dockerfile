@@ -29,6 +29,8 @@ USER 10001:10001
 # The embedded store, where no DATABASE_URL names a server, lives in the working directory.
 WORKDIR /var/lib/marquee
 VOLUME /var/lib/marquee
+# Reached from outside of the container: it does not serve without a token, which MARQUEE_BOOTSTRAP_TOKEN makes, or
+# `marquee token create` on the same DATABASE_URL.
 ENV MARQUEE_BIND=0.0.0.0:8080
 EXPOSE 8080
 STOPSIGNAL SIGTERM

@@ -3,18 +3,17 @@
 //! `cargo bench --bench parts`
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark may stop")]
 
+#[path = "support/mod.rs"]
+mod support;
+
 use std::hint::black_box;
-use std::time::Duration;
+use std::path::Path;
+use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use marquee::catalogue::{
-    BatchLimits, Body, Catalogue, Coding, EncodedSegment, Form, Frame, Options, Pieces,
-};
+use jiff::Timestamp;
+use marquee::catalogue::{Body, Catalogue, Coding, EncodedSegment, Form, Frame, Pieces};
 use marquee::domain::{Movie, NewMovie, movie_from_json};
-use marquee::store::{Store, StoreOptions};
-use marquee::telemetry::Metrics;
-use prometheus_client::registry::Registry;
-use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 #[global_allocator]
@@ -32,22 +31,7 @@ fn new_movie(n: u64) -> NewMovie {
 }
 
 fn movie(id: u64) -> Movie {
-    let new = new_movie(id);
-    Movie {
-        id,
-        imdb_id: new.imdb_id,
-        title: new.title,
-        year: new.year,
-        runtime_minutes: new.runtime_minutes,
-        directors: new.directors,
-        genres: new.genres,
-        rating: new.rating,
-        votes: new.votes,
-        popularity: new.popularity,
-        version: 1,
-        created_at: jiff::Timestamp::UNIX_EPOCH,
-        updated_at: jiff::Timestamp::UNIX_EPOCH,
-    }
+    new_movie(id).first(id, Timestamp::UNIX_EPOCH)
 }
 
 fn encode(criterion: &mut Criterion) {
@@ -55,6 +39,13 @@ fn encode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("encode");
     group.throughput(Throughput::Elements(256));
     group.bench_function("one segment", |b| b.iter(|| EncodedSegment::encode(black_box(&movies))));
+    let array = EncodedSegment::encode(&movies);
+    for form in Form::ALL {
+        for coding in Coding::ALL {
+            let name = format!("{form:?} {}", coding.name());
+            group.bench_function(name, |b| b.iter(|| black_box(&array).to(form, coding)));
+        }
+    }
     group.finish();
 }
 
@@ -66,8 +57,10 @@ fn join(criterion: &mut Criterion) {
             })
             .collect();
         let mut group = criterion.benchmark_group(format!("join {} segments", segments.len()));
-        for (name, coding) in [("identity", Coding::Identity), ("gzip", Coding::Gzip)] {
-            group.bench_function(name, |b| {
+        for coding in Coding::ALL {
+            let segments: Vec<Arc<EncodedSegment>> =
+                segments.iter().map(|segment| Arc::new(segment.to(Form::Array, coding))).collect();
+            group.bench_function(coding.name(), |b| {
                 b.iter(|| {
                     let frame = Frame::of(Form::Array, coding, segments.iter().map(AsRef::as_ref));
                     Pieces::new(frame, segments.clone()).concat()
@@ -79,31 +72,17 @@ fn join(criterion: &mut Criterion) {
 }
 
 /// A catalogue over a SQLite file of its own, with `count` movies.
-fn catalogue(runtime: &Runtime, directory: &std::path::Path, count: u64) -> Catalogue {
-    let metrics = Metrics::registered(&mut Registry::default());
-    let url = format!("sqlite://{}", directory.join("marquee.db").display());
-    let step = Duration::from_secs(60);
-    let store = StoreOptions { location: url.parse().unwrap(), pool_size: None, step };
-    let store = Store::new(&store, &metrics).unwrap();
-    let options = Options {
-        cache_bytes: 512 << 20,
-        spool_bytes: 1 << 30,
-        mailbox: 4096,
-        mailbox_bytes: 64 << 20,
-        batch: BatchLimits { commands: 256, movies: 10_000, bytes: 16 << 20, segments: 64, encoded: 128 },
-        poll: Duration::from_millis(100),
-        patience: step,
-        stale: None,
-    };
+fn catalogue(runtime: &Runtime, directory: &Path, count: u64) -> Catalogue {
+    let catalogue = support::catalogue(runtime, directory);
     runtime.block_on(async {
-        store.migrate().await.unwrap();
-        let (catalogue, _) = Catalogue::new(store, &options, runtime.handle(), &metrics);
-        catalogue.refresh().await.unwrap();
         for first in (0..count).step_by(10_000) {
-            catalogue.create((first..count.min(first + 10_000)).map(new_movie).collect()).await.unwrap();
+            catalogue
+                .create((first..count.min(first + 10_000)).map(new_movie).collect(), None)
+                .await
+                .unwrap();
         }
-        catalogue
-    })
+    });
+    catalogue
 }
 
 fn hit(criterion: &mut Criterion) {
@@ -112,8 +91,8 @@ fn hit(criterion: &mut Criterion) {
         let directory = tempfile::tempdir().unwrap();
         let catalogue = catalogue(&runtime, directory.path(), count);
         let mut group = criterion.benchmark_group(format!("hit {count} movies"));
-        for (name, coding) in [("identity", Coding::Identity), ("gzip", Coding::Gzip)] {
-            group.bench_function(name, |b| {
+        for coding in Coding::ALL {
+            group.bench_function(coding.name(), |b| {
                 b.to_async(&runtime).iter(|| async {
                     match catalogue.collection(Form::Array, coding).await.unwrap().body {
                         Body::Whole(bytes) => bytes.len() as u64,
@@ -138,7 +117,7 @@ fn write(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(clients));
         group.bench_function(format!("{clients} clients"), |b| {
             b.to_async(&runtime).iter(|| async {
-                let writes = (0..clients).map(|n| catalogue.create(vec![new_movie(n)]));
+                let writes = (0..clients).map(|n| catalogue.create(vec![new_movie(n)], None));
                 futures_util::future::try_join_all(writes).await.unwrap()
             });
         });

@@ -12,14 +12,15 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinHandle;
 
-pub use options::{catalogue_options, store_options};
+pub use options::{catalogue_options, relay_options, store_options};
 
-use crate::catalogue::{Catalogue, Error};
-use crate::config::{Migrate, Sample, Settings};
+use crate::catalogue::{Catalogue, Error, TokenError, bootstrap};
+use crate::config::{AccessSettings, BootstrapToken, Migrate, Sample, Settings, Switch};
 use crate::domain::{InputError, NewMovie, movie_from_json};
 use crate::http;
+use crate::relay::{Relay, RelayError};
 use crate::store::{Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{self, Metrics};
 
 /// Why marquee does not start, or stopped: said so that whoever reads it can mend it.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,9 @@ pub enum AppError {
     /// The database cannot be used as it is configured.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// Redis cannot be used as it is configured.
+    #[error("{0}")]
+    Relay(#[from] RelayError),
     /// The server broke.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -65,6 +69,31 @@ pub enum AppError {
         /// What is wrong.
         reason: String,
     },
+    /// A flag of a command says nothing.
+    #[error("{flag} {must}")]
+    Argument {
+        /// Which.
+        flag: &'static str,
+        /// What it must be.
+        must: String,
+    },
+    /// A token cannot be made or revoked.
+    #[error("{0}")]
+    Token(#[from] TokenError),
+    /// A token may have been made that nobody has seen.
+    #[error(
+        "whether the token was made is not known ({0}): look for its name in `marquee token list`, and revoke it if \
+         it is there"
+    )]
+    TokenInDoubt(String),
+    /// Anybody could write, from anywhere.
+    #[error(
+        "marquee has no token, and {0} can be reached from other machines: it is not served like that. Make a token \
+         with `marquee token create --role admin --name NAME` on the same DATABASE_URL; or set \
+         MARQUEE_BOOTSTRAP_TOKEN to a secret that makes the first one, such as `openssl rand -hex 32` prints; or serve \
+         this machine alone, with MARQUEE_BIND=127.0.0.1:8080"
+    )]
+    Unprotected(SocketAddr),
     /// The sample could not be loaded.
     #[error("the sample collection could not be loaded: {0}")]
     Sample(Error),
@@ -112,6 +141,7 @@ async fn stop_signal() {
             _ = interrupt.recv() => {}
         }
         log::warn!("told to stop twice: stopping at once");
+        telemetry::log::flush();
         std::process::exit(1);
     });
 }
@@ -136,10 +166,11 @@ impl App {
     /// threads.
     ///
     /// # Errors
-    /// When the address cannot be had, or the database's URL is of no use.
+    /// When the address cannot be had, or the URL of the database or of Redis is of no use.
     pub fn build(settings: Settings, runtime: &Handle) -> Result<Self, AppError> {
-        let mut registry = Registry::with_prefix("marquee");
-        let metrics = Metrics::registered(&mut registry);
+        let mut registry = Registry::default();
+        let metrics = Metrics::registered(registry.sub_registry_with_prefix(telemetry::PREFIX));
+        telemetry::process::register(&mut registry);
         let store = Store::new(&store_options(&settings), &metrics)?;
         let addr = settings.http.bind;
         let listener = listen(addr).map_err(|source| AppError::Bind {
@@ -155,7 +186,9 @@ impl App {
             },
             source,
         })?;
-        let (catalogue, writer) = Catalogue::new(store, &catalogue_options(&settings), runtime, &metrics);
+        let relay = relay_options(&settings).map(|options| Relay::new(&options, &metrics)).transpose()?;
+        let (catalogue, writer) =
+            Catalogue::new(store, relay, &catalogue_options(&settings), runtime, &metrics);
         Ok(Self { settings, listener, catalogue, writer, registry, runtime: runtime.clone() })
     }
 
@@ -167,8 +200,8 @@ impl App {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop` comes, then drains: `/readyz` says no, requests under way and writes that wait
-    /// are finished, for at most `MARQUEE_SHUTDOWN_S`.
+    /// Serves until `stop` comes, then drains: `/readyz` says no, requests are taken for `MARQUEE_DRAIN_MS` still, and
+    /// those under way and writes that wait are finished, for at most `MARQUEE_SHUTDOWN_S`.
     ///
     /// # Errors
     /// When the database turns out to be misconfigured, or the server fails.
@@ -182,7 +215,8 @@ impl App {
         log::info!("serving http://{addr} from {}", settings.database.url);
 
         let shutdown = Duration::from_secs(settings.http.shutdown_s);
-        let mut opening = runtime.spawn(open(catalogue.clone(), settings));
+        let drain = Duration::from_millis(settings.http.drain_ms);
+        let mut opening = runtime.spawn(open(catalogue.clone(), settings, addr));
         let mut follower = None;
         tokio::pin!(stop);
         let result = loop {
@@ -201,6 +235,13 @@ impl App {
         };
 
         draining.store(true, Ordering::Relaxed);
+        if result.is_ok() && !drain.is_zero() {
+            // Balancers hear from /readyz, and clients by each answer, that they are to go elsewhere.
+            log::info!(
+                "stopping: taking requests still for {drain:?} (MARQUEE_DRAIN_MS), while /readyz says no"
+            );
+            tokio::time::sleep(drain).await;
+        }
         log::info!("stopping: finishing what is under way, for at most {shutdown:?}");
         opening.abort();
         let drained = async {
@@ -246,16 +287,11 @@ fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// Opens the database: migrates, looks at its settings, loads the sample where it belongs, and learns its
 /// state. A database that is not there is tried again until it is.
-async fn open(catalogue: Catalogue, settings: Settings) -> Result<(), AppError> {
+async fn open(catalogue: Catalogue, settings: Settings, addr: SocketAddr) -> Result<(), AppError> {
     let mut pause = Duration::from_millis(100);
     loop {
-        match open_once(&catalogue, &settings).await {
-            Err(AppError::Store(
-                error @ (StoreError::Away(_)
-                | StoreError::TimedOut(_)
-                | StoreError::Contended(_)
-                | StoreError::PoolExhausted(_)),
-            )) => {
+        match open_once(&catalogue, &settings, addr).await {
+            Err(AppError::Store(error) | AppError::Token(TokenError::Store(error))) if may_pass(&error) => {
                 let url = &settings.database.url;
                 log::warn!("{error}; trying {url} (DATABASE_URL) again, and answering 503 until it is there");
             }
@@ -269,7 +305,20 @@ async fn open(catalogue: Catalogue, settings: Settings) -> Result<(), AppError> 
     }
 }
 
-async fn open_once(catalogue: &Catalogue, settings: &Settings) -> Result<(), AppError> {
+/// Whether what is wrong with a database can go away by itself.
+fn may_pass(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Away(_)
+            | StoreError::TimedOut(_)
+            | StoreError::Contended(_)
+            | StoreError::PoolExhausted(_)
+            // Of a bootstrap token: whether it was made is seen next time.
+            | StoreError::Unknown(_)
+    )
+}
+
+async fn open_once(catalogue: &Catalogue, settings: &Settings, addr: SocketAddr) -> Result<(), AppError> {
     let store = catalogue.store();
     if settings.database.migrate == Migrate::Auto {
         store.migrate().await?;
@@ -277,8 +326,9 @@ async fn open_once(catalogue: &Catalogue, settings: &Settings) -> Result<(), App
     let prepared = store.prepare().await?;
     log::info!("the database is {}", prepared.server);
     prepared.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    protect(catalogue, &settings.access, addr).await?;
     let only_new = match settings.database.sample {
-        Sample::Auto if store.is_embedded() && store.head().await?.revision == 0 => Some(true),
+        Sample::Auto if store.is_embedded() && store.poll().await?.head.revision == 0 => Some(true),
         Sample::On => Some(false),
         Sample::Auto | Sample::Off => None,
     };
@@ -290,6 +340,42 @@ async fn open_once(catalogue: &Catalogue, settings: &Settings) -> Result<(), App
         }
     }
     catalogue.refresh().await?;
+    Ok(())
+}
+
+/// Makes the first token where one is given, and learns those that there are. Without any, what other machines can
+/// reach is not served; nothing of the catalogue was answered yet.
+async fn protect(catalogue: &Catalogue, access: &AccessSettings, addr: SocketAddr) -> Result<(), AppError> {
+    let given = access.bootstrap_token.as_ref().map(BootstrapToken::reveal);
+    if let Some(secret) = given
+        && bootstrap(catalogue.store(), secret).await?
+    {
+        log::info!("made the first token, of the role admin, as MARQUEE_BOOTSTRAP_TOKEN says");
+    }
+    catalogue.learn_tokens().await?;
+    let Some(tokens) = catalogue.tokens() else {
+        return Ok(());
+    };
+    if given.is_some_and(|secret| tokens.find(secret).is_none()) {
+        log::warn!(
+            "MARQUEE_BOOTSTRAP_TOKEN is none of the tokens that there are: it makes the first one alone; make others \
+             with `marquee token create`"
+        );
+    }
+    if tokens.live() > 0 {
+        return Ok(());
+    }
+    if !http::is_loopback(addr.ip()) {
+        return Err(AppError::Unprotected(addr));
+    }
+    let (who, how) = (access.public_read == Switch::On, "marquee token create --role admin --name NAME");
+    match (tokens.ever(), who) {
+        (false, true) => log::info!(
+            "there are no tokens: every program on this machine may write; the first token ends that: {how}"
+        ),
+        (true, true) => log::warn!("no token is left: writes are refused until there is another: {how}"),
+        (_, false) => log::warn!("there is no token: nobody may read or write until there is one: {how}"),
+    }
     Ok(())
 }
 

@@ -1,8 +1,9 @@
-//! What marquee does besides serving: migrate, import, export, health.
+//! What marquee does besides serving: migrate, import, export, health, token.
 
 mod export;
 mod health;
 mod import;
+mod token;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use prometheus_client::registry::Registry;
 pub use export::export;
 pub use health::health;
 pub use import::import;
+pub use token::token;
 
 use crate::app::{AppError, database_runtime, store_options};
 use crate::config::Settings;

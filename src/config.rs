@@ -3,8 +3,11 @@
 //! Each has an environment variable and a flag of the same name; a flag wins. A value that cannot be used
 //! stops the start with a message that names both. No other module reads the environment.
 
+mod access;
+mod guard;
 mod import;
 mod location;
+mod redis_url;
 mod units;
 
 use std::error::Error as _;
@@ -15,8 +18,11 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+pub use access::{BootstrapToken, TokenAction, TokenArgs};
+pub use guard::{Networks, OrOff, Origins, Rate};
 pub use import::ImportArgs;
 pub use location::{Location, LocationError};
+pub use redis_url::{RedisUrl, RedisUrlError};
 pub use units::ByteSize;
 
 /// marquee: a movie collection over HTTP.
@@ -36,14 +42,14 @@ impl Cli {
     /// when help was asked for.
     pub fn from_surroundings() -> Self {
         Self::try_parse().unwrap_or_else(|error| {
-            match (variable_of(&error).as_deref(), error.source()) {
-                // It may hold a password, which clap would show.
-                (Some(variable @ "DATABASE_URL"), Some(reason)) => tell(&format!(
-                    "error: invalid value for '--database-url', which the environment sets as {variable}: {reason}"
+            match (setting_of(&error), error.source()) {
+                // It is, or may hold, a secret, which clap would show.
+                (Some(Setting { flag, variable, secret: true }), Some(reason)) => tell(&format!(
+                    "error: invalid value for '--{flag}', which the environment sets as {variable}: {reason}"
                 )),
-                (variable, _) => {
+                (setting, _) => {
                     let _ = error.print();
-                    if let Some(variable) = variable {
+                    if let Some(Setting { variable, .. }) = setting {
                         tell(&format!("note: the environment sets it as {variable}"));
                     }
                 }
@@ -58,15 +64,23 @@ fn tell(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// The variable of the setting that an error is about.
-fn variable_of(error: &clap::Error) -> Option<String> {
+/// A setting by its names, and whether its value is never to be shown.
+struct Setting {
+    flag: String,
+    variable: String,
+    secret: bool,
+}
+
+/// The setting that an error is about.
+fn setting_of(error: &clap::Error) -> Option<Setting> {
     let ContextValue::String(about) = error.get(ContextKind::InvalidArg)? else {
         return None;
     };
     let flag = about.split([' ', '=']).next()?.trim_start_matches('-').to_owned();
     let command = Cli::command();
     let arg = command.get_arguments().find(|arg| arg.get_long() == Some(flag.as_str()))?;
-    Some(arg.get_env()?.to_string_lossy().into_owned())
+    let variable = arg.get_env()?.to_string_lossy().into_owned();
+    Some(Setting { flag, variable, secret: arg.is_hide_env_values_set() })
 }
 
 /// What marquee does besides serving.
@@ -80,6 +94,8 @@ pub enum Command {
     Import(ImportArgs),
     /// Writes the whole collection, as it is at one revision.
     Export(ExportArgs),
+    /// Makes, lists and revokes the tokens that writes need.
+    Token(TokenArgs),
     /// Asks a running marquee whether it is ready: exit code 0 when it is. For container health checks.
     Health(HealthArgs),
 }
@@ -90,9 +106,15 @@ pub struct Settings {
     /// Where the collection is kept.
     #[command(flatten)]
     pub database: DatabaseSettings,
+    /// What replicas leave for each other.
+    #[command(flatten)]
+    pub redis: RedisSettings,
     /// How it is served.
     #[command(flatten)]
     pub http: HttpSettings,
+    /// Who may do what.
+    #[command(flatten)]
+    pub access: AccessSettings,
     /// What reads and writes may hold.
     #[command(flatten)]
     pub catalogue: CatalogueSettings,
@@ -143,6 +165,21 @@ pub struct DatabaseSettings {
     pub pool_size: Option<u32>,
 }
 
+/// What replicas leave for each other.
+#[derive(Debug, Clone, Args)]
+pub struct RedisSettings {
+    /// A Redis that replicas wake each other by, and lend each other encoded movies: redis://HOST:6379, or
+    /// rediss://USER:PASSWORD@HOST:6379[?ssl-ca=FILE] for TLS [default: none].
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<RedisUrl>,
+    /// The longest that Redis is waited for before the database is asked instead, in milliseconds.
+    #[arg(long, env = "MARQUEE_REDIS_TIMEOUT_MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub redis_timeout_ms: u64,
+    /// How long Redis keeps encoded movies that are not superseded, in seconds.
+    #[arg(long, env = "MARQUEE_REDIS_TTL_S", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub redis_ttl_s: u64,
+}
+
 /// How it is served.
 #[derive(Debug, Clone, Args)]
 pub struct HttpSettings {
@@ -161,6 +198,16 @@ pub struct HttpSettings {
     /// How long reading or writing a body may make no progress, in milliseconds.
     #[arg(long, env = "MARQUEE_STALL_MS", default_value_t = 10_000, value_parser = millis())]
     pub stall_ms: u64,
+    /// The fewest bytes a second of a body, once it has been slow for as long as it may pause.
+    #[arg(long, env = "MARQUEE_MIN_RATE", default_value = "4KiB")]
+    pub min_rate: ByteSize,
+    /// How long a connection is kept that nothing is asked on, in milliseconds.
+    #[arg(long, env = "MARQUEE_KEEP_ALIVE_MS", default_value_t = 15_000, value_parser = millis())]
+    pub keep_alive_ms: u64,
+    /// How long requests are taken still when marquee is told to stop, while /readyz says no already, so that
+    /// balancers look elsewhere first, in milliseconds.
+    #[arg(long, env = "MARQUEE_DRAIN_MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    pub drain_ms: u64,
     /// How long requests under way may take when marquee is told to stop, in seconds.
     #[arg(long, env = "MARQUEE_SHUTDOWN_S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub shutdown_s: u64,
@@ -176,9 +223,31 @@ pub struct HttpSettings {
     /// The most connections, over all workers.
     #[arg(long, env = "MARQUEE_MAX_CONNECTIONS", default_value_t = 25_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub max_connections: u32,
+    /// How often one client may ask: off, or such as 100/s, 1000/m, 100/s,burst=200.
+    #[arg(long, env = "MARQUEE_RATE_LIMIT", default_value = "off")]
+    pub rate_limit: OrOff<Rate>,
+    /// The proxies that are believed when they tell who asks (Forwarded, X-Forwarded-For): off, or addresses and
+    /// networks, parted by commas.
+    #[arg(long, env = "MARQUEE_TRUSTED_PROXIES", default_value = "off")]
+    pub trusted_proxies: OrOff<Networks>,
+    /// The sites whose scripts may read the answers (CORS): off, * for all, or origins, parted by commas.
+    #[arg(long, env = "MARQUEE_CORS_ORIGINS", default_value = "off")]
+    pub cors_origins: OrOff<Origins>,
     /// What GETs of the catalogue carry as Cache-Control.
     #[arg(long, env = "MARQUEE_CACHE_CONTROL", default_value = "no-cache", value_parser = units::header_value)]
     pub cache_control: String,
+}
+
+/// Who may do what.
+#[derive(Debug, Clone, Args)]
+pub struct AccessSettings {
+    /// Whether everybody may read; off: reading needs a token of any role.
+    #[arg(long, env = "MARQUEE_PUBLIC_READ", value_enum, default_value = "on")]
+    pub public_read: Switch,
+    /// Makes a token of the role admin with this value, when there never was any token: 32 characters at least, such
+    /// as `openssl rand -hex 32` prints.
+    #[arg(long, env = "MARQUEE_BOOTSTRAP_TOKEN", hide_env_values = true)]
+    pub bootstrap_token: Option<BootstrapToken>,
 }
 
 /// What reads and writes may hold.
@@ -199,6 +268,9 @@ pub struct CatalogueSettings {
     /// The most writes in one transaction.
     #[arg(long, env = "MARQUEE_BATCH", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub batch: u32,
+    /// About what answers kept for 24 hours for retries with an Idempotency-Key may take in the database.
+    #[arg(long, env = "MARQUEE_IDEMPOTENCY_BYTES", default_value = "4GiB")]
+    pub idempotency_bytes: ByteSize,
     /// How often other replicas' writes are looked for, in milliseconds.
     #[arg(long, env = "MARQUEE_POLL_MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub poll_ms: u64,
@@ -230,7 +302,7 @@ pub enum Switch {
 pub struct LogSettings {
     /// What to log: error, warn, info, debug, trace, or per module as env_logger reads it. actix_http is off
     /// because it logs each malformed request as an error, and any client can send those.
-    #[arg(long = "log", env = "RUST_LOG", default_value = "info,actix_server=warn,actix_http=off")]
+    #[arg(long = "log", env = "RUST_LOG", default_value = "info,actix_server=warn,actix_http=off", value_parser = log_filter)]
     pub filter: String,
     /// How to log: text, or json for one object a line.
     #[arg(long, env = "MARQUEE_LOG_FORMAT", value_enum, default_value = "text")]
@@ -238,6 +310,14 @@ pub struct LogSettings {
     /// Whether to log each request.
     #[arg(long, env = "MARQUEE_ACCESS_LOG", value_enum, default_value = "off")]
     pub access_log: Switch,
+}
+
+/// env_logger itself would pass over what it cannot read.
+fn log_filter(text: &str) -> Result<String, String> {
+    match env_filter::Builder::new().try_parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}: give a level, or such as info,marquee::store=debug")),
+    }
 }
 
 /// How an export is spelt.
@@ -306,15 +386,24 @@ mod tests {
         for (flag, value) in [
             ("--bind", "nowhere"),
             ("--database-url", "postgres://h/db"),
+            ("--redis-url", "http://h"),
+            ("--redis-timeout-ms", "0"),
+            ("--redis-ttl-s", "0"),
+            ("--drain-ms", "long"),
             ("--cache-bytes", "1 TB"),
             ("--pool-size", "0"),
             ("--request-timeout-ms", "0"),
             ("--cache-control", "a\nb"),
             ("--sample", "perhaps"),
+            ("--rate-limit", "fast"),
+            ("--trusted-proxies", "everyone"),
+            ("--cors-origins", "example.com"),
+            ("--public-read", "yes"),
+            ("--bootstrap-token", "change-me"),
         ] {
             let error = Cli::try_parse_from(["marquee", flag, value]).unwrap_err();
             assert!(error.to_string().contains(flag), "{error}");
-            let variable = variable_of(&error).unwrap();
+            let variable = setting_of(&error).unwrap().variable;
             assert!(variable.ends_with(&flag[2..].to_uppercase().replace('-', "_")), "{variable}");
         }
     }
@@ -326,5 +415,8 @@ mod tests {
         assert_eq!(settings.http.body_limit.0, 8 << 20);
         assert_eq!(settings.catalogue.cache_bytes.0, 512 << 20);
         assert_eq!((settings.catalogue.mailbox, settings.catalogue.batch), (4096, 256));
+        let redis = settings.redis;
+        assert_eq!((redis.redis_url, redis.redis_timeout_ms, redis.redis_ttl_s), (None, 50, 86_400));
+        assert_eq!(settings.http.drain_ms, 0);
     }
 }

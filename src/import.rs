@@ -24,6 +24,7 @@ mod ids;
 mod joins;
 mod kind;
 mod lines;
+mod metrics;
 mod objects;
 mod options;
 mod progress;

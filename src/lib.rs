@@ -4,8 +4,8 @@
 //! costs, however large the collection is; and no read is older than a write that was acknowledged before it.
 //!
 //! Read the modules in this order: [`domain`] (the words), [`catalogue`] (the use cases and the
-//! invariants), [`store`] (the database), [`http`] (the contract), [`app`] (how they are put together).
-//! `main → app → http → catalogue → store → domain`, and never back. `docs/ARCHITECTURE.md` is the map.
+//! invariants), [`store`] (the database), [`relay`] (what replicas leave for each other), [`http`] (the contract),
+//! [`app`] (how they are put together). `main → app → http → catalogue → store → domain`, and never back. `docs/ARCHITECTURE.md` is the map.
 
 pub mod app;
 pub mod catalogue;
@@ -14,5 +14,6 @@ pub mod config;
 pub mod domain;
 pub mod http;
 pub mod import;
+pub mod relay;
 pub mod store;
 pub mod telemetry;

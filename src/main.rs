@@ -17,13 +17,16 @@ fn main() -> ExitCode {
         Command::Migrate => command::migrate(&settings),
         Command::Import(args) => command::import(&settings, args),
         Command::Export(args) => command::export(&settings, &args),
+        Command::Token(args) => command::token(&settings, args),
         Command::Health(args) => command::health(&settings, &args),
     };
-    match result {
+    let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{error}");
             ExitCode::FAILURE
         }
-    }
+    };
+    telemetry::log::flush();
+    code
 }

@@ -9,24 +9,32 @@
 //! `sqlite.rs`). Everything here must run on the runtime that does all database work, because pooled
 //! sockets belong to the runtime that opened them.
 
+mod derive;
 mod error;
+mod find;
 mod model;
 mod mysql;
+mod numbering;
+mod pending;
 mod rows;
 mod schema;
 mod sqlite;
+mod statement;
 
 use std::time::Duration;
 
 pub use error::StoreError;
 pub use model::{
-    Changes, Changeset, Facts, GenreRow, Head, History, Known, NewDirector, NewGenre, NextIds, Put,
-    SegmentRef, Wanted,
+    Changes, Changeset, Digest, Facts, Found, GenreRow, Head, History, Kept, KeptAnswer, Known, NewDirector,
+    NewGenre, NextIds, Polled, Put, RetryKey, SegmentRef, TokenChange, TokenTable, Wanted,
 };
 
 use crate::config::Location;
-use crate::domain::{Genre, Movie};
+use crate::domain::{Genre, Movie, Query};
 use crate::telemetry::{Metrics, Purpose};
+
+/// How many movies are made findable in one transaction.
+const DERIVE_BATCH: usize = 1000;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -46,6 +54,19 @@ pub struct Prepared {
     pub server: String,
     /// What is set to promise less than durability on COMMIT, as sentences for the log.
     pub warnings: Vec<String>,
+}
+
+/// What the connections of a pool are doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PoolStatus {
+    /// Connections that somebody uses.
+    pub in_use: usize,
+    /// Connections that nobody uses.
+    pub idle: usize,
+    /// Callers that wait for one.
+    pub wanted: usize,
+    /// The most connections that there may be.
+    pub limit: usize,
 }
 
 /// A thing of one backend or of the other.
@@ -85,12 +106,35 @@ impl Store {
         matches!(self.0, Backend::Sqlite(_))
     }
 
-    /// Runs the migrations that are missing. Safe when several processes start at once.
+    /// Runs the migrations that are missing, and fills what movies are found by for those that were there
+    /// before. Safe when several processes start at once, and when others write meanwhile.
     ///
     /// # Errors
     /// When the database cannot be reached or refuses.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        on_backend!(&self.0, db => db.migrate().await)
+        on_backend!(&self.0, db => db.migrate().await)?;
+        self.derive().await
+    }
+
+    /// Each batch is a transaction of its own under the lock of the revision row, so that no write waits long.
+    /// No revision is raised: the movies stay as they are.
+    async fn derive(&self) -> Result<(), StoreError> {
+        let mut batches = 0;
+        loop {
+            let mut tx = self.begin_write().await?;
+            let more = tx.derive(DERIVE_BATCH).await?;
+            tx.commit().await?;
+            if !more {
+                return Ok(());
+            }
+            batches += 1;
+            if batches % 100 == 1 {
+                log::info!(
+                    "making movies findable that are older than this release: {} so far",
+                    batches * DERIVE_BATCH
+                );
+            }
+        }
     }
 
     /// Undoes all migrations: **everything is lost**. For the tests of the migrations.
@@ -106,15 +150,43 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached or has not been migrated.
     pub async fn prepare(&self) -> Result<Prepared, StoreError> {
-        on_backend!(&self.0, db => db.prepare().await)
+        let prepared = on_backend!(&self.0, db => db.prepare().await)?;
+        if on_backend!(&self.0, db => db.sessions.all_derived().await)? {
+            return Ok(prepared);
+        }
+        Err(StoreError::Misconfigured(
+            "movies that were there before this release cannot be found yet; run `marquee migrate`, or start with \
+             MARQUEE_MIGRATE=auto"
+                .to_owned(),
+        ))
     }
 
-    /// The newest committed state: one read of one row, for the follower's poll.
+    /// The newest committed state: one read by primary keys, for the follower's poll.
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn head(&self) -> Result<Head, StoreError> {
-        on_backend!(&self.0, db => db.sessions.head().await)
+    pub async fn poll(&self) -> Result<Polled, StoreError> {
+        on_backend!(&self.0, db => db.sessions.poll().await)
+    }
+
+    /// The tokens at one moment.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn tokens(&self) -> Result<TokenTable, StoreError> {
+        on_backend!(&self.0, db => db.sessions.tokens().await)
+    }
+
+    /// Changes the tokens as `decide` says, under a lock that all processes take turns at: what it is shown is
+    /// what it changes. When it says no, nothing is changed. No revision is raised.
+    ///
+    /// # Errors
+    /// When the database fails; [`StoreError::Unknown`] when the answer to the COMMIT was lost.
+    pub async fn change_tokens<E>(
+        &self,
+        decide: impl FnOnce(&TokenTable) -> Result<TokenChange, E>,
+    ) -> Result<Result<(), E>, StoreError> {
+        on_backend!(&self.0, db => db.sessions.change_tokens(decide).await)
     }
 
     /// One moment of the database to read from. It must be [finished](Snapshot::finish).
@@ -139,8 +211,8 @@ impl Store {
         }))
     }
 
-    /// Connections open, and how many callers wait for one.
-    pub fn pool_status(&self) -> (usize, usize) {
+    /// How the pool is doing.
+    pub fn pool_status(&self) -> PoolStatus {
         on_backend!(&self.0, db => db.sessions.pool_status())
     }
 
@@ -176,6 +248,14 @@ impl Snapshot {
     /// When the database fails.
     pub async fn genres(&mut self) -> Result<Vec<Genre>, StoreError> {
         on_backend!(&mut self.0, snapshot => snapshot.genres().await)
+    }
+
+    /// One page of what `query` asks for. `total` is the number of movies that match, where it is known.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find(&mut self, query: &Query, total: Option<u64>) -> Result<Found, StoreError> {
+        on_backend!(&mut self.0, snapshot => snapshot.find(query, total).await)
     }
 
     /// Lets the moment go and gives the connection back.
@@ -222,12 +302,34 @@ impl WriteTx {
         on_backend!(&mut self.0, tx => tx.apply(changes).await)
     }
 
+    /// What is kept under `ids`, for retries, and what all that is kept takes.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn kept(&mut self, ids: &[Digest]) -> Result<Kept, StoreError> {
+        on_backend!(&mut self.0, tx => tx.kept(ids).await)
+    }
+
+    /// Keeps `answers` for 24 hours, on top of what was `kept`, which holds none of them; removes some that have
+    /// expired.
+    ///
+    /// # Errors
+    /// When the database fails or refuses.
+    pub async fn keep(&mut self, kept: &Kept, answers: &[KeptAnswer]) -> Result<(), StoreError> {
+        on_backend!(&mut self.0, tx => tx.keep(kept, answers).await)
+    }
+
     /// The movies of one segment as this transaction leaves them.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn segment(&mut self, number: u64) -> Result<Vec<Movie>, StoreError> {
         on_backend!(&mut self.0, tx => tx.segment(number).await)
+    }
+
+    /// Makes up to `movies` movies findable that were there before that was; whether there may be more.
+    async fn derive(&mut self, movies: usize) -> Result<bool, StoreError> {
+        on_backend!(&mut self.0, tx => tx.derive(movies).await)
     }
 
     /// Whether a state was committed: asks the log of commits, under the lock, so that the transaction in

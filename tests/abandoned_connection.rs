@@ -2,10 +2,10 @@
 //! question on it would get the last one's answer.
 //!
 //! ```text
-//! outside                     marquee (a pool of 1, steps of 1 s)      server
+//! outside                     marquee (a pool of 1, steps of 6 s)      server
 //! locks movie 1
 //!                             DELETE /v1/movies/1 ──▶                  waits for outside
-//!                             gives up after 1 s; 503
+//!                             gives up after 6 s; 503
 //! ends                                                                 answers the DELETE: to whom?
 //!                             100 more questions, each answered rightly
 //! ```
@@ -24,7 +24,8 @@ on_every_server! {
         let marquee = Marquee::prepare(db.url())
             .env("MARQUEE_SAMPLE", "off")
             .env("MARQUEE_POOL_SIZE", "1")
-            .env("MARQUEE_REQUEST_TIMEOUT_MS", "1000")
+            // Before the server gives the lock up, after 8 s; and time enough for a write on a slow disk.
+            .env("MARQUEE_REQUEST_TIMEOUT_MS", "6000")
             // The follower shares the one connection: let it come seldom.
             .env("MARQUEE_POLL_MS", "200")
             .start()

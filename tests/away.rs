@@ -6,7 +6,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
@@ -14,12 +14,18 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use support::{Marquee, Proxy, TestDatabase};
 
-/// What MARQUEE_REQUEST_TIMEOUT_MS is set to.
-const LIMIT: Duration = Duration::from_millis(1000);
+/// What MARQUEE_REQUEST_TIMEOUT_MS is set to: a write must have time to reach a slow disk.
+const LIMIT: Duration = Duration::from_secs(6);
+/// What is answered sooner did not wait for the limit.
+const AT_ONCE: Duration = Duration::from_secs(3);
 /// What a request may take beyond its limit, on a machine that is busy.
-const SLACK: Duration = Duration::from_millis(700);
-/// How long recovery may take.
-const RECOVERY: Duration = Duration::from_secs(2);
+const SLACK: Duration = Duration::from_secs(10);
+/// How long recovery may take, on a disk that is slow as well.
+const RECOVERY: Duration = Duration::from_secs(30);
+/// How long it may take until somebody notices.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Each client is answered so often between two kills: another kill each time would be one that no write outlasts.
+const BETWEEN: usize = 2;
 
 on_every_server! {
     /// Connections are reset, and new ones refused.
@@ -37,7 +43,7 @@ on_every_server! {
             proxy.pass();
             recovered(&db, &marquee, round).await;
         }
-        assert!(marquee.log().contains("the database answers again"), "{}", marquee.log());
+        marquee.wait_for_log("the database answers again").await;
         assert!(marquee.terminate().await.success());
     }
 
@@ -88,9 +94,10 @@ on_every_server! {
         let marquee = Arc::new(prepare(db.url()).start().await);
         marquee.wait_ready().await;
         let over = Arc::new(AtomicBool::new(false));
+        let answered: [Arc<AtomicUsize>; 4] = Default::default();
         let mut clients = Vec::new();
-        for client in 0..4 {
-            let (marquee, over) = (Arc::clone(&marquee), Arc::clone(&over));
+        for (client, answered) in answered.iter().enumerate() {
+            let (marquee, over, answered) = (Arc::clone(&marquee), Arc::clone(&over), Arc::clone(answered));
             clients.push(tokio::spawn(async move {
                 let (mut created, mut failed) = (0, Vec::new());
                 while !over.load(Ordering::Relaxed) {
@@ -104,13 +111,21 @@ on_every_server! {
                     if answer.status() != 200 {
                         failed.push(answer.text().await.unwrap());
                     }
+                    answered.fetch_add(1, Ordering::Relaxed);
                 }
                 (created, failed)
             }));
         }
         let mut killed = 0;
         for _ in 0..20 {
-            tokio::time::sleep(Duration::from_millis(150)).await;
+            let goals: Vec<usize> = answered.iter().map(|answered| answered.load(Ordering::Relaxed) + BETWEEN).collect();
+            let since = Instant::now();
+            while answered.iter().zip(&goals).any(|(answered, goal)| answered.load(Ordering::Relaxed) < *goal) {
+                assert!(since.elapsed() < PATIENCE, "nobody is answered:\n{}", marquee.log());
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // In the middle of whatever they do then.
+            tokio::time::sleep(Duration::from_millis(rand::random_range(0..150))).await;
             killed += kill_all(&db).await;
         }
         over.store(true, Ordering::Relaxed);
@@ -151,7 +166,7 @@ async fn cached_reads(marquee: &Marquee) -> Result<(), String> {
     while since.elapsed() < Duration::from_millis(500) {
         for path in ["/v1/movies", "/v1/movies/1"] {
             let (took, answer) = timed(marquee.get(path)).await;
-            if answer.status() != 200 || took > SLACK {
+            if answer.status() != 200 || took > AT_ONCE {
                 return Err(format!("{path}: {} after {took:?}", answer.status()));
             }
         }
@@ -171,7 +186,7 @@ async fn while_away(marquee: &Marquee) {
             break;
         }
         assert_eq!(said, "marquee; hit");
-        assert!(since.elapsed() < LIMIT * 3, "nobody notices that the database is away");
+        assert!(since.elapsed() < PATIENCE, "nobody notices that the database is away");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     cached_reads(marquee).await.unwrap();
@@ -189,7 +204,7 @@ async fn while_away(marquee: &Marquee) {
 
     for _ in 0..5 {
         let (took, answer) = timed(post(marquee, "Refused")).await;
-        assert!(took < Duration::from_millis(300), "a refusal took {took:?}");
+        assert!(took < AT_ONCE, "a refusal took {took:?}");
         assert_eq!(answer.headers()["retry-after"], "1");
         assert_eq!(problem(answer).await, "not-executed");
         let sent = marquee.request(Method::DELETE, "/v1/movies/1").send().await.unwrap();
@@ -201,7 +216,7 @@ async fn while_away(marquee: &Marquee) {
     assert!(["database-away", "timeout"].contains(&&*problem), "{problem}");
 }
 
-/// All is as before, within two seconds of the database's return.
+/// All is as before, soon after the database's return.
 async fn recovered(db: &TestDatabase, marquee: &Marquee, round: u64) {
     let since = Instant::now();
     loop {
@@ -251,17 +266,12 @@ async fn problem(answer: Response) -> String {
     slug
 }
 
-/// Kills every connection to the database but the one that does it. How many there were.
+/// Kills every connection to the database. How many there were.
 async fn kill_all(db: &TestDatabase) -> u64 {
+    let ids = db.connections().await;
     let mut conn = db.connect().await;
-    let ids: Vec<u64> = conn
-        .query(
-            "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()",
-        )
-        .await
-        .unwrap();
     let mut killed = 0;
-    for id in ids {
+    for (id, _) in ids {
         // One that has gone meanwhile is as good.
         killed += u64::from(conn.query_drop(format!("KILL {id}")).await.is_ok());
     }

@@ -16,9 +16,12 @@ mod support;
 #[allow(dead_code, reason = "the tests of the contract use the rest")]
 mod kit;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use kit::{LINES, Wire, create, delete, get, get_as, is_well, post, post_as, post_text, raw, start, state};
+use kit::{
+    LINES, Reply, Wire, create, delete, get, get_as, is_well, post, post_as, post_text, raw, start, state,
+};
 
 const MIB: usize = 1 << 20;
 
@@ -26,7 +29,7 @@ const MIB: usize = 1 << 20;
 async fn post_chunked(marquee: &support::Marquee, path: &str, body: &[u8]) -> (u16, Value) {
     let mut wire = Wire::to(marquee.address()).await;
     let mut request = format!(
-        "POST {path} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
     .into_bytes();
     for chunk in body.chunks(64 << 10) {
@@ -42,8 +45,10 @@ async fn post_chunked(marquee: &support::Marquee, path: &str, body: &[u8]) -> (u
 
 /// A request to create movies, as it is written on the wire.
 fn posted(headers: &str, body: &str) -> Vec<u8> {
-    format!("POST /v1/movies HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n{headers}\r\n{body}")
-        .into_bytes()
+    format!(
+        "POST /v1/movies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{headers}\r\n{body}"
+    )
+    .into_bytes()
 }
 
 on_every_database! {
@@ -389,6 +394,10 @@ on_every_database! {
         let many = movies(10_001);
         post(&marquee, "/v1/movies", json!(many)).await.problem(413, "too-many-movies");
         post_as(&marquee, "/v1/movies", LINES, lines(&many)).await.problem(413, "too-many-movies");
+        let names = |n: usize| -> Vec<String> { (n * 32..n * 32 + 32).map(|n| format!("{n}")).collect() };
+        let named: Vec<Value> = (0..1025).map(|n| json!({ "title": "a", "directors": names(n) })).collect();
+        let problem = post(&marquee, "/v1/movies", json!(named)).await.problem(413, "too-many-movies");
+        assert!(problem["detail"].as_str().unwrap().contains("32768 different genres and directors"), "{problem}");
         post_text(&marquee, "/v1/movies", format!("[{}1]", "1,".repeat(1_000_000)))
             .await
             .problem(413, "too-many-movies");
@@ -431,6 +440,17 @@ on_every_database! {
         post_as(&marquee, "/v1/movies", LINES, format!("{{\"title\":\"a\"}}\n{arrays}\n"))
             .await
             .problem(422, "invalid-movie");
+        // Of a change of a movie it is no other.
+        for method in [Method::PUT, Method::PATCH] {
+            for body in ["[".repeat(100_000), arrays.clone(), objects.clone(), format!("{{\"title\":{objects}}}")] {
+                let request = marquee.request(method.clone(), "/v1/movies/1").body(body);
+                let refused = Reply::to(request.header("content-type", "application/json")).await;
+                match refused.status {
+                    400 => drop(refused.problem(400, "malformed-json")),
+                    _ => drop(refused.problem(422, "invalid-movie")),
+                }
+            }
+        }
         assert_eq!(state(&marquee).await, before);
         is_well(&marquee).await;
     }
@@ -488,7 +508,7 @@ on_every_database! {
             // A client mends some of these paths before it sends them: a raw one does not.
             for method in ["GET", "DELETE"] {
                 let request =
-                    format!("{method} /v1/movies/{id} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+                    format!("{method} /v1/movies/{id} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
                 let mut wire = Wire::to(marquee.address()).await;
                 wire.send(request.as_bytes()).await;
                 let (status, head, body) = wire.answer().await.unwrap();
@@ -624,7 +644,7 @@ on_every_database! {
             assert_eq!(raw(&marquee, &request).await.unwrap().0, 200, "{name}");
         }
         let mut request =
-            b"POST /v1/movies HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nContent-Type: \xff\xfe\r\n\r\n{}"
+            b"POST /v1/movies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Type: \xff\xfe\r\n\r\n{}"
                 .to_vec();
         assert_eq!(raw(&marquee, &request).await.unwrap().0, 415);
         // Too many, and one too long: the parser's to refuse.
@@ -644,7 +664,7 @@ on_every_database! {
         );
         // A body where none is expected is neither read as one nor as the next request.
         let mut wire = Wire::to(marquee.address()).await;
-        wire.send(b"GET /v1/movies/1 HTTP/1.1\r\nHost: h\r\nContent-Length: 38\r\n\r\nDELETE /v1/movies/1 HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        wire.send(b"GET /v1/movies/1 HTTP/1.1\r\nHost: h\r\nContent-Length: 49\r\n\r\nDELETE /v1/movies/1 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         assert_eq!(wire.answer().await.unwrap().0, 200);
         get_as(&marquee, "/v1/movies/1", "", "").await.expect(200);
         is_well(&marquee).await;

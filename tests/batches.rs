@@ -21,16 +21,16 @@ use diesel::{Connection, SqliteConnection};
 use mysql_async::prelude::Queryable;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use support::{Engine, Marquee, TestDatabase};
+use support::{Engine, Marquee, Proxy, TestDatabase};
 use tokio::task::JoinHandle;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 const MANY: usize = 64;
 
 on_every_database! {
     /// Two of 64 want one imdb_id.
     async fn a_duplicate_fails_alone(db) {
-        let marquee = start(&db, &[]).await;
+        let marquee = start(&db).await;
         let before = marquee.metrics().await;
         let writes = (0..MANY).map(|n| {
             let imdb_id = format!("tt{:07}", if n == 40 { 7 } else { n });
@@ -50,7 +50,7 @@ on_every_database! {
 
     /// The database itself refuses one of 64.
     async fn a_write_that_the_database_refuses_fails_alone(db) {
-        let marquee = start(&db, &[]).await;
+        let marquee = start(&db).await;
         refuse_poison(&db).await;
         let writes = (0..MANY).map(|n| {
             let title = if n == 21 { "poison".to_owned() } else { format!("{n}") };
@@ -71,7 +71,7 @@ on_every_database! {
 
     /// Failures alone: no revision, no new tag, nothing written; by decision, and by roll-back.
     async fn what_fails_altogether_leaves_no_trace(db) {
-        let marquee = start(&db, &[]).await;
+        let marquee = start(&db).await;
         refuse_poison(&db).await;
         let kept = json!({"title": "kept", "imdb_id": "tt0000001"});
         assert_eq!(create(&marquee, &kept).send().await.unwrap().status(), 201);
@@ -109,7 +109,7 @@ on_every_database! {
 
     /// 256 deletes in 256 segments: no transaction touches more of them than it may.
     async fn deletes_in_many_segments(db) {
-        let marquee = start(&db, &[]).await;
+        let marquee = start(&db).await;
         // One movie in each segment: ids are taken from the catalogue row, whatever it says.
         for n in 0..256 {
             db.exec(&format!("UPDATE catalogue SET next_movie_id = {}", (n << 8) + 5)).await;
@@ -137,7 +137,7 @@ on_every_database! {
 
     /// As many movies as one request may bring.
     async fn a_huge_array(db) {
-        let marquee = start(&db, &[("MARQUEE_REQUEST_TIMEOUT_MS", "60000")]).await;
+        let marquee = start(&db).await;
         let movies: Vec<Value> = (0..10_000)
             .map(|n| json!({"title": format!("{n}"), "genres": [format!("G{}", n % 20)], "directors": [format!("D{}", n % 700)]}))
             .collect();
@@ -155,20 +155,21 @@ on_every_database! {
 /// More bytes than may wait: refused at once and safely, while what waits is done in the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_mailbox() {
-    let db = TestDatabase::sqlite().await;
-    let settings = [("MARQUEE_MAILBOX_BYTES", "24MiB"), ("MARQUEE_REQUEST_TIMEOUT_MS", "60000")];
-    let marquee = start(&db, &settings).await;
+    let db = TestDatabase::mysql().await;
+    // A wire that stalls holds the writer for as long as a request may take; a lock would be given up after 8 s.
+    let wire = Proxy::to(db.address().await).await;
+    let settings = [("MARQUEE_MAILBOX_BYTES", "24MiB"), ("MARQUEE_REQUEST_TIMEOUT_MS", "300000")];
+    let marquee = start_on(&db.url_through(wire.address()), &settings).await;
     // 7 MB of titles that take 4 bytes a letter.
     let movies: Vec<Value> = (0..3_500).map(|n| json!({"title": "𝄞".repeat(500) + &n.to_string()})).collect();
     let body: bytes::Bytes = serde_json::to_vec(&movies).unwrap().into();
     assert!(body.len() > 7_000_000 && body.len() < 8 << 20, "{}", body.len());
-    let held = Hold::of(&db).await;
+    wire.stall();
+    let asked = write_queries(&marquee).await;
     let (mut waiting, mut refused) = (Vec::new(), 0);
     for _ in 0..30 {
         let request = marquee.request(Method::POST, "/v1/movies").header("content-type", "application/json");
         let mut write = tokio::spawn(request.body(body.clone()).send());
-        // Answered while the writer is held, or waiting: the gauge counts those in the mailbox, and one
-        // more is with the writer.
         let began = Instant::now();
         loop {
             if write.is_finished() {
@@ -179,8 +180,9 @@ async fn a_full_mailbox() {
                 refused += 1;
                 break;
             }
-            let in_mailbox = marquee.metrics().await["marquee_mailbox_commands"];
-            if in_mailbox as usize + 1 > waiting.len() && began.elapsed() > Duration::from_millis(500) {
+            // Or it waits: the first one with the writer, whose first query is held, all others in the mailbox.
+            let in_mailbox = marquee.metrics().await["marquee_mailbox_commands"] as usize;
+            if write_queries(&marquee).await > asked && in_mailbox == waiting.len() {
                 waiting.push(write);
                 break;
             }
@@ -195,10 +197,10 @@ async fn a_full_mailbox() {
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let peak: u64 = peak.trim().trim_end_matches(" kB").trim().parse().unwrap();
     // All the bodies together are over 200 MB even before they are parsed.
-    assert!(peak < 160 << 10, "{peak} kB");
+    assert!(peak < 185 << 10, "{peak} kB");
     assert!(!waiting.is_empty() && waiting.len() <= 3, "{}", waiting.len());
     assert!(refused >= 20, "{refused}");
-    held.release().await;
+    wire.pass();
     let accepted = waiting.len();
     for write in waiting {
         assert_eq!(write.await.unwrap().unwrap().status(), 201);
@@ -222,8 +224,12 @@ impl Answer {
     }
 }
 
-async fn start(db: &TestDatabase, settings: &[(&str, &str)]) -> Marquee {
-    let mut marquee = Marquee::prepare(db.url()).env("MARQUEE_SAMPLE", "off");
+async fn start(db: &TestDatabase) -> Marquee {
+    start_on(db.url(), &[]).await
+}
+
+async fn start_on(url: &str, settings: &[(&str, &str)]) -> Marquee {
+    let mut marquee = Marquee::prepare(url).env("MARQUEE_SAMPLE", "off");
     for (name, value) in settings {
         marquee = marquee.env(name, value);
     }
@@ -298,7 +304,7 @@ impl Hold {
         match db.path() {
             Some(path) => {
                 let mut conn = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
-                conn.batch_execute("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE").unwrap();
+                conn.batch_execute("PRAGMA busy_timeout = 60000; BEGIN IMMEDIATE").unwrap();
                 Self::File(conn)
             }
             None => {

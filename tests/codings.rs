@@ -1,6 +1,6 @@
 //! The whole collection as every kind of client reads it: gzip joined from segments is one valid gzip member
-//! to each of them; pieces and temporary files hold the same bytes as one run of memory; and a client that
-//! reads slowly while others write gets one moment.
+//! to each of them, and joined frames are Zstandard; pieces and temporary files hold the same bytes as one run of
+//! memory; and a client that reads slowly while others write gets one moment.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -8,17 +8,21 @@
     reason = "tests may stop at the first surprise"
 )]
 
+#[path = "codings/decoders.rs"]
+mod decoders;
+#[path = "codings/negotiation.rs"]
+mod negotiation;
 #[macro_use]
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use flate2::read::GzDecoder;
+use decoders::{browser, curl, decoded, every_decoder_gives};
 use reqwest::Method;
 use serde_json::{Value, json};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -28,6 +32,8 @@ use tokio::net::TcpStream;
 
 /// The bundled sample's length.
 const SAMPLE: usize = 3200;
+/// How long what must come is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// One of its titles that is not ASCII.
 const TITLE: &str = "Astérix aux Jeux Olympiques";
 const ARRAY: &str = "application/json";
@@ -37,6 +43,7 @@ const LINES: &str = "application/x-ndjson";
 struct Fetched {
     bytes: Vec<u8>,
     coding: Option<String>,
+    tag: String,
     total: usize,
     revision: String,
     timing: bool,
@@ -44,7 +51,7 @@ struct Fetched {
 
 /// Every decoder gives the bytes that are sent to those who want none.
 #[tokio::test(flavor = "multi_thread")]
-async fn gzip_is_gzip_to_everybody() {
+async fn every_coding_is_what_it_is_to_everybody() {
     let db = TestDatabase::sqlite().await;
     let marquee = sample(&db).await;
     for media in [ARRAY, LINES] {
@@ -52,72 +59,166 @@ async fn gzip_is_gzip_to_everybody() {
         assert_eq!((plain.coding, plain.total), (None, SAMPLE));
         assert_eq!(count(&plain.bytes, media), SAMPLE);
         assert!(titles(&plain.bytes, media).contains(&TITLE.to_owned()));
-
-        let packed = fetch(&marquee, media, "gzip").await;
-        assert_eq!(packed.coding.as_deref(), Some("gzip"));
-        assert!(
-            packed.bytes.len() * 3 < plain.bytes.len(),
-            "{} of {}",
-            packed.bytes.len(),
-            plain.bytes.len()
-        );
-
-        // One member, which ends where the body ends: the plain decoder reads no second one.
-        let mut decoder = GzDecoder::new(&packed.bytes[..]);
-        let mut unpacked = Vec::new();
-        decoder.read_to_end(&mut unpacked).unwrap();
-        assert!(unpacked == plain.bytes, "{media}: flate2 reads something else");
-        assert!(decoder.into_inner().is_empty(), "{media}: bytes follow the member");
-
-        let python = "import gzip, sys; sys.stdout.buffer.write(gzip.decompress(sys.stdin.buffer.read()))";
-        assert!(pipe("python3", &["-c", python], &packed.bytes) == plain.bytes, "{media}: Python's gzip");
-        // Byte by byte, as a stream that arrives slowly is read; and nothing is left over.
-        let python = "import zlib, sys; d = zlib.decompressobj(31)\n\
-                      for byte in sys.stdin.buffer.read(): sys.stdout.buffer.write(d.decompress(bytes([byte])))\n\
-                      assert d.eof and not d.unused_data";
-        assert!(pipe("python3", &["-c", python], &packed.bytes) == plain.bytes, "{media}: Python's zlib");
-        assert!(pipe("gzip", &["-dc"], &packed.bytes) == plain.bytes, "{media}: gzip");
-
-        let accept = format!("Accept: {media}");
-        let curl =
-            ["-sS", "--fail", "--noproxy", "*", "--compressed", "-H", &accept, &marquee.url("/v1/movies")];
-        assert!(pipe("curl", &curl, b"") == plain.bytes, "{media}: curl --compressed");
+        for coding in ["gzip", "zstd"] {
+            let packed = fetch(&marquee, media, coding).await;
+            assert_eq!(packed.coding.as_deref(), Some(coding));
+            let (short, long) = (packed.bytes.len(), plain.bytes.len());
+            assert!(short * 6 < long, "{coding}: {short} of {long}");
+            every_decoder_gives(&packed.bytes, coding, &plain.bytes, media);
+        }
+        let (body, coding) = curl(&marquee.url("/v1/movies"), media);
+        assert!(body == plain.bytes, "{media}: curl --compressed");
+        // It asks for what its build can read.
+        assert!(["gzip", "zstd"].contains(&coding.as_str()), "{coding}");
     }
 }
 
-/// A browser shows the collection.
+/// Nothing, one movie, a segment's edges, several segments, and one in the middle that was emptied.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_size_is_the_same_in_every_form_and_coding() {
+    let db = TestDatabase::sqlite().await;
+    let marquee = off(&db).start().await;
+    marquee.wait_ready().await;
+    let mut movies = 0;
+    for size in [0, 1, 255, 256, 257, 1100] {
+        if size > movies {
+            grow(&marquee, size - movies).await;
+            movies = size;
+        }
+        same_in_every_form_and_coding(&marquee, size).await;
+    }
+    // Ids 256 to 511, then 512 to 767: two segments that have no movies any more, between others.
+    for first in [256, 512] {
+        let ids: Vec<String> = (first..first + 256).map(|id| id.to_string()).collect();
+        let path = format!("/v1/movies?id={}", ids.join(","));
+        assert_eq!(marquee.request(Method::DELETE, &path).send().await.unwrap().status(), 200);
+        movies -= 256;
+        same_in_every_form_and_coding(&marquee, movies).await;
+    }
+    // The first one, too: what is left begins in the middle.
+    let ids: Vec<String> = (1..256).map(|id| id.to_string()).collect();
+    let path = format!("/v1/movies?id={}", ids.join(","));
+    assert_eq!(marquee.request(Method::DELETE, &path).send().await.unwrap().status(), 200);
+    same_in_every_form_and_coding(&marquee, movies - 255).await;
+}
+
+async fn same_in_every_form_and_coding(marquee: &Marquee, size: usize) {
+    let mut tags = Vec::new();
+    for media in [ARRAY, LINES] {
+        let plain = fetch(marquee, media, "identity").await;
+        assert_eq!((count(&plain.bytes, media), plain.total), (size, size), "{media}");
+        for coding in ["identity", "gzip", "zstd"] {
+            let packed = fetch(marquee, media, coding).await;
+            assert_eq!(packed.coding.as_deref(), (coding != "identity").then_some(coding));
+            if coding != "identity" {
+                every_decoder_gives(&packed.bytes, coding, &plain.bytes, &format!("{size} {media}"));
+            }
+            assert_eq!((packed.total, &packed.revision), (size, &plain.revision));
+            // HEAD tells the same length, and who has it is not sent it again.
+            let ask = |method| marquee.request(method, "/v1/movies").header("accept", media);
+            let head = ask(Method::HEAD).header("accept-encoding", coding).send().await.unwrap();
+            assert_eq!(head.headers()["content-length"], packed.bytes.len().to_string().as_str());
+            assert_eq!(head.headers()["etag"], packed.tag.as_str());
+            let known = ask(Method::GET).header("accept-encoding", coding);
+            let known = known.header("if-none-match", &packed.tag).send().await.unwrap();
+            assert_eq!((known.status().as_u16(), &known.headers()["etag"]), (304, &head.headers()["etag"]));
+            tags.push(packed.tag);
+        }
+    }
+    tags.sort();
+    tags.dedup();
+    assert_eq!(tags.len(), 6, "{tags:?}");
+}
+
+/// A browser shows the collection, in one run of memory and in pieces, and it asked for Zstandard.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_reads_it() {
     let db = TestDatabase::sqlite().await;
+    let marquee = Marquee::prepare(db.url()).env("MARQUEE_ACCESS_LOG", "on").start().await;
+    marquee.wait_ready().await;
+    for movies in [SAMPLE, SAMPLE + 6000] {
+        if movies > SAMPLE {
+            grow(&marquee, 6000).await;
+        }
+        let shown = browser(&marquee.url("/v1/movies"));
+        assert_eq!(shown.matches("\"title\":").count(), movies);
+        assert!(shown.contains(TITLE), "{TITLE} is not shown");
+        let zstd = fetch(&marquee, ARRAY, "zstd").await;
+        assert!(!zstd.timing, "nobody asked for it before");
+        // No other coding is as long. It is logged at the end of its body, which may be after the browser's.
+        let sent = format!("path=/v1/movies status=200 bytes={} ", zstd.bytes.len());
+        let since = Instant::now();
+        let logged = |log: &str| log.lines().any(|line| line.contains("Chrome") && line.contains(&sent));
+        while !logged(&marquee.log()) {
+            assert!(since.elapsed() < PATIENCE, "{sent}:\n{}", marquee.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Frames and blocks that arrive one at a time: the end of one is not the end of the body, to a browser and to
+/// curl.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_frame_is_not_the_end() {
+    let db = TestDatabase::sqlite().await;
     let marquee = sample(&db).await;
-    let profile = tempfile::tempdir().unwrap();
-    let data = format!("--user-data-dir={}", profile.path().display());
-    let url = marquee.url("/v1/movies");
-    let arguments = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-proxy-server",
-        &data,
-        "--dump-dom",
-        &url,
-    ];
-    let browser = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| {
-        Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    let plain = fetch(&marquee, ARRAY, "identity").await;
+    for coding in ["gzip", "zstd"] {
+        let packed = fetch(&marquee, ARRAY, coding).await;
+        // A frame begins with a magic number; deflated blocks end with a full flush.
+        let edges: Vec<usize> = match coding {
+            "zstd" => positions(&packed.bytes, &[0x28, 0xb5, 0x2f, 0xfd]),
+            _ => positions(&packed.bytes, &[0, 0, 0xff, 0xff]).iter().map(|at| at + 4).collect(),
+        };
+        assert!(edges.len() >= 13, "{coding}: {} edges", edges.len());
+        let url = bit_by_bit(&packed.bytes, &edges, coding);
+        let shown = browser(&url);
+        assert_eq!(shown.matches("\"title\":").count(), SAMPLE, "{coding}");
+        if decoders::curl_reads(coding) {
+            assert!(curl(&url, ARRAY).0 == plain.bytes, "{coding}: curl");
+        }
+    }
+}
+
+/// Where `pattern` stands in `bytes`, but for the very beginning.
+fn positions(bytes: &[u8], pattern: &[u8]) -> Vec<usize> {
+    (1..bytes.len()).filter(|at| bytes[*at..].starts_with(pattern)).collect()
+}
+
+/// A server of nothing but this body, cut at these edges, with a pause at each: its address.
+fn bit_by_bit(body: &[u8], edges: &[usize], coding: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1/movies", listener.local_addr().unwrap());
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: {coding}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    let (body, edges) = (body.to_vec(), edges.to_vec());
+    std::thread::spawn(move || {
+        // A browser opens connections that it may not use, and asks for an icon.
+        for stream in listener.incoming().map_while(Result::ok) {
+            let (head, body, edges) = (head.clone(), body.clone(), edges.clone());
+            std::thread::spawn(move || {
+                let mut stream = stream;
+                stream.set_nodelay(true).unwrap();
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+                let asked = lines.next().unwrap_or_default();
+                if lines.find(String::is_empty).is_none() || !asked.starts_with("GET /v1/movies ") {
+                    let _ = stream
+                        .write_all(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                    return;
+                }
+                let _ = stream.write_all(head.as_bytes());
+                let mut from = 0;
+                for to in edges.into_iter().chain([body.len()]) {
+                    std::thread::sleep(Duration::from_millis(10));
+                    let _ = stream.write_all(&body[from..to]);
+                    from = to;
+                }
+            });
+        }
     });
-    let shown = pipe(browser.expect("no Chromium: install chromium"), &arguments, b"");
-    let shown = String::from_utf8(shown).unwrap();
-    assert!(shown.contains("<html"), "{shown:.200}");
-    assert_eq!(shown.matches("\"title\":").count(), SAMPLE);
-    assert!(shown.contains(TITLE), "{TITLE} is not shown");
-    // It asks for gzip, of course; and for a page, which JSON is not.
-    let metrics = marquee.metrics().await;
-    assert!(metrics.keys().any(|name| name.starts_with("marquee_")));
+    url
 }
 
 /// What does not fit the cache is served by way of a temporary file: byte for byte what a large cache serves,
@@ -129,7 +230,7 @@ async fn a_temporary_file_holds_the_same_bytes() {
     let small = off(&db).env("MARQUEE_CACHE_BYTES", "300KiB").start().await;
     small.wait_ready().await;
     for media in [ARRAY, LINES] {
-        for coding in ["identity", "gzip"] {
+        for coding in ["identity", "gzip", "zstd"] {
             let kept = fetch(&large, media, coding).await;
             let spooled = fetch(&small, media, coding).await;
             assert!(spooled.timing, "it is read from the database");
@@ -147,10 +248,20 @@ async fn a_temporary_file_holds_the_same_bytes() {
     }
     // A write of the other replica is in the next file.
     assert_eq!(large.post("/v1/movies", &json!({ "title": "Next" })).await.status(), 201);
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let (kept, spooled) = (fetch(&large, ARRAY, "gzip").await, fetch(&small, ARRAY, "gzip").await);
-    assert_eq!(spooled.total, SAMPLE + 1);
-    assert!(kept.bytes == spooled.bytes && kept.revision == spooled.revision);
+    let written = large.metrics().await["marquee_revision"];
+    let since = Instant::now();
+    while small.metrics().await["marquee_revision"] < written {
+        assert!(since.elapsed() < PATIENCE, "it does not come to the other replica");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for coding in ["gzip", "zstd"] {
+        let (kept, spooled) = (fetch(&large, ARRAY, coding).await, fetch(&small, ARRAY, coding).await);
+        assert_eq!(spooled.total, SAMPLE + 1);
+        assert!(kept.bytes == spooled.bytes && kept.revision == spooled.revision);
+        let head = small.request(Method::HEAD, "/v1/movies").header("accept-encoding", coding);
+        let head = head.send().await.unwrap();
+        assert_eq!(head.headers()["content-length"], spooled.bytes.len().to_string().as_str());
+    }
     // One movie is served also where the collection does not fit.
     for id in [1, 1000, 3201] {
         let path = format!("/v1/movies/{id}");
@@ -173,10 +284,12 @@ async fn pieces_hold_the_same_bytes() {
         let plain = fetch(&marquee, media, "identity").await;
         assert!(plain.bytes.len() > 1 << 20, "{} bytes are not enough", plain.bytes.len());
         assert_eq!((count(&plain.bytes, media), plain.total), (SAMPLE + 6000, SAMPLE + 6000));
-        let packed = fetch(&marquee, media, "gzip").await;
-        assert!(gunzip(&packed.bytes) == plain.bytes);
         assert!(fetch(&small, media, "identity").await.bytes == plain.bytes, "{media}: the file's bytes");
-        assert!(fetch(&small, media, "gzip").await.bytes == packed.bytes, "{media}: the file's gzip");
+        for coding in ["gzip", "zstd"] {
+            let packed = fetch(&marquee, media, coding).await;
+            every_decoder_gives(&packed.bytes, coding, &plain.bytes, media);
+            assert!(fetch(&small, media, coding).await.bytes == packed.bytes, "{media}: the file's {coding}");
+        }
         assert!(fetch(&marquee, media, "identity").await.bytes == plain.bytes, "{media}: the second time");
     }
 }
@@ -198,7 +311,7 @@ async fn a_collection_can_be_too_large() {
         let document: Value = answer.json().await.unwrap();
         assert_eq!(document["type"], "/problems/collection-too-large");
     }
-    assert!(marquee.log().contains("MARQUEE_SPOOL_BYTES"), "{}", marquee.log());
+    marquee.wait_for_log("MARQUEE_SPOOL_BYTES").await;
     assert_eq!(marquee.get("/v1/movies/1").await.status(), 200);
     assert_eq!(marquee.post("/v1/movies", &json!({ "title": "Taken" })).await.status(), 201);
 }
@@ -211,11 +324,12 @@ async fn a_slow_client_gets_one_moment(cache: &str) {
     marquee.wait_ready().await;
     grow(&marquee, 6000).await;
     let over = Arc::new(AtomicBool::new(false));
+    let written = Arc::new(AtomicUsize::new(0));
     let writing = tokio::spawn({
-        let (marquee, over) = (Arc::clone(&marquee), Arc::clone(&over));
+        let (marquee, over, written) = (Arc::clone(&marquee), Arc::clone(&over), Arc::clone(&written));
         async move {
-            let mut writes = 0;
             while !over.load(Ordering::Relaxed) {
+                let writes = written.load(Ordering::Relaxed);
                 // Ten movies at once, spread by what was there before; and one that goes.
                 let batch: Vec<Value> =
                     (0..10).map(|_| json!({ "title": format!("batch {writes}") })).collect();
@@ -223,14 +337,18 @@ async fn a_slow_client_gets_one_moment(cache: &str) {
                 let path = format!("/v1/movies/{}", 1 + writes * 37 % SAMPLE);
                 let deleted = marquee.request(Method::DELETE, &path).send().await.unwrap().status();
                 assert!([204, 404].contains(&deleted.as_u16()));
-                writes += 1;
+                written.fetch_add(1, Ordering::Relaxed);
             }
-            writes
         }
     });
-    for (media, coding) in [(ARRAY, "identity"), (LINES, "identity"), (ARRAY, "gzip")] {
+    // Each form and coding, and again until enough writes came between: a busy disk syncs seldom.
+    let forms = [(ARRAY, "identity"), (LINES, "identity"), (ARRAY, "gzip"), (LINES, "zstd")];
+    for (read, (media, coding)) in forms.into_iter().cycle().enumerate() {
+        if read >= forms.len() && (written.load(Ordering::Relaxed) > 10 || writing.is_finished()) {
+            break;
+        }
         let (head, body) = read_slowly(&marquee, media, coding).await;
-        let body = if coding == "gzip" { gunzip(&body) } else { body };
+        let body = decoded(&body, coding);
         let total: usize = head["x-total-count"].parse().unwrap();
         assert_eq!(count(&body, media), total, "{media} {coding}: the head tells another number");
         let mut batches: BTreeMap<String, usize> = BTreeMap::new();
@@ -245,8 +363,7 @@ async fn a_slow_client_gets_one_moment(cache: &str) {
         }
     }
     over.store(true, Ordering::Relaxed);
-    let writes = writing.await.unwrap();
-    assert!(writes > 10, "{writes} writes are too few to prove anything");
+    writing.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -291,6 +408,7 @@ async fn fetch(marquee: &Marquee, media: &str, coding: &str) -> Fetched {
     Fetched {
         bytes,
         coding: headers.get("content-encoding").map(|coding| coding.to_str().unwrap().to_owned()),
+        tag: text("etag"),
         total: text("x-total-count").parse().unwrap(),
         revision: text("marquee-revision"),
         timing: headers.contains_key("server-timing"),
@@ -333,7 +451,7 @@ fn movies(body: &[u8], media: &str) -> Vec<Value> {
     if media == ARRAY {
         return serde_json::from_slice(body).unwrap();
     }
-    assert!(body.ends_with(b"\n"));
+    assert!(body.is_empty() || body.ends_with(b"\n"));
     body.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect()
 }
 
@@ -343,28 +461,4 @@ fn count(body: &[u8], media: &str) -> usize {
 
 fn titles(body: &[u8], media: &str) -> Vec<String> {
     movies(body, media).iter().map(|movie| movie["title"].as_str().unwrap().to_owned()).collect()
-}
-
-fn gunzip(bytes: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::new();
-    GzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
-    plain
-}
-
-/// What a program makes of `input`.
-fn pipe(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|e| panic!("{program}: {e}; install it"));
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    let feeding = std::thread::spawn(move || stdin.write_all(&input));
-    let output = child.wait_with_output().unwrap();
-    feeding.join().unwrap().ok();
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
 }

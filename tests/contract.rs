@@ -10,12 +10,22 @@
 #[macro_use]
 mod support;
 
+#[path = "contract/changes.rs"]
+mod changes;
+#[path = "contract/document.rs"]
+mod document;
+#[path = "contract/find.rs"]
+mod find;
 #[path = "contract/genres.rs"]
 mod genres;
 #[path = "contract/headers.rs"]
 mod headers;
+#[path = "contract/idempotency.rs"]
+mod idempotency;
 #[path = "contract/kit.rs"]
 mod kit;
+#[path = "contract/min_revision.rs"]
+mod min_revision;
 #[path = "contract/movies.rs"]
 mod movies;
 #[path = "contract/operations.rs"]

@@ -16,6 +16,9 @@
 #[macro_use]
 mod support;
 
+#[path = "crash/retries.rs"]
+mod retries;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

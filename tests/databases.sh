@@ -21,12 +21,17 @@
 #   mariadb/template        the same for MariaDB, whose server comes from the distribution
 #   run/NAME/               a running pair: pids, ports, logs, data
 # MARQUEE_TEST_DEBIAN_MIRROR names the Debian mirror; by default it is the one that apt uses.
+# MARQUEE_TEST_BUFFERS=default leaves the servers' buffers as large as they come, for those who measure.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 
 self=$(readlink -f "${BASH_SOURCE[0]}")
 cache=${MARQUEE_TEST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/marquee-tests}
 mysql_root=$cache/mysql
+# Small buffers start fast.
+mysql_buffers=(--innodb-buffer-pool-size=64M --innodb-redo-log-capacity=16M)
+mariadb_buffers=(--innodb-buffer-pool-size=64M --innodb-log-file-size=16M)
+if [ "${MARQUEE_TEST_BUFFERS:-small}" = default ]; then mysql_buffers=() mariadb_buffers=(); fi
 log_prefix='databases:'
 
 say() { printf '%s %s\n' "$log_prefix" "$*" >&2; }
@@ -50,6 +55,7 @@ as_root() {
             "MARQUEE_TEST_MYSQL_URL=${MARQUEE_TEST_MYSQL_URL:-}" \
             "MARQUEE_TEST_MARIADB_URL=${MARQUEE_TEST_MARIADB_URL:-}" \
             "MARQUEE_TEST_DEBIAN_MIRROR=${MARQUEE_TEST_DEBIAN_MIRROR:-}" \
+            "MARQUEE_TEST_BUFFERS=${MARQUEE_TEST_BUFFERS:-}" \
             bash "$self" "$@"
     else
         die "private servers need root, or sudo without a password."
@@ -190,7 +196,7 @@ spawn() {
     local pid=$!
     # A process that died at once has no start time; the loop below says so.
     echo "$pid $(began "$pid")" >"$dir/$kind.pid"
-    for _ in $(seq 600); do
+    for _ in $(seq 1800); do
         # Ours: the port could have been taken by another between the look and the bind.
         if ! lives "$dir/$kind.pid"; then break; fi
         if grep -q 'ready for connections' "$dir/$kind.log" && greets "$port"; then return 0; fi
@@ -212,7 +218,7 @@ start_mysql() {
         --datadir="$inside/data" --init-file="$inside/init.sql" --pid-file="$inside/mysqld.pid" \
         --socket="$inside/my.sock" --port="$port" --bind-address=127.0.0.1 --mysqlx=OFF \
         --secure-file-priv=NULL --max-connections=500 --innodb-flush-log-at-trx-commit=1 --sync-binlog=1 \
-        --innodb-buffer-pool-size=64M --innodb-redo-log-capacity=16M --performance-schema=OFF ||
+        "${mysql_buffers[@]}" --performance-schema=OFF ||
         return 1
     echo "export MARQUEE_TEST_MYSQL_URL='mysql://root:$password@127.0.0.1:$port/'" >>"$dir/env.building"
 }
@@ -227,7 +233,7 @@ start_mariadb() {
         --datadir="$dir/mariadb" --init-file="$dir/init.sql" --pid-file="$dir/mariadbd.pid" \
         --socket=my.sock --port="$port" --bind-address=127.0.0.1 \
         --secure-file-priv="$dir/files" --max-connections=500 --innodb-flush-log-at-trx-commit=1 \
-        --innodb-buffer-pool-size=64M --innodb-log-file-size=16M || return 1
+        "${mariadb_buffers[@]}" || return 1
     echo "export MARQUEE_TEST_MARIADB_URL='mysql://root:$password@127.0.0.1:$port/'" >>"$dir/env.building"
 }
 

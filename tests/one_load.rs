@@ -1,4 +1,5 @@
-//! One load: 100 readers ask for a segment that is not cached, and 99 of them hang up while it is loaded.
+//! One load: 100 readers ask for a segment that is not cached, and 99 of them hang up while it is loaded; or while
+//! it is compressed.
 //!
 //! ```text
 //! reader 1 ── misses ── begins the load ── hangs up
@@ -13,6 +14,9 @@
 #[macro_use]
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use marquee::catalogue::{BatchLimits, Body, Catalogue, Coding, Form, Options};
@@ -31,14 +35,14 @@ const READERS: usize = 100;
 const ROUNDS: usize = 20;
 /// Of one load: BEGIN, the catalogue row, movies, genres, directors, ROLLBACK.
 const QUERIES: u64 = 6;
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 on_every_database! {
     /// Without a wire that could hold the load: the readers are dropped at all its stages, drawn at random.
     async fn readers_that_are_dropped_at_random(db) {
         let (catalogue, _) = open(&db).await;
         let movies = (0..10).map(|n| movie_from_json(format!(r#"{{"title":"{n}"}}"#).as_bytes()).unwrap());
-        catalogue.create(movies.collect()).await.unwrap();
+        catalogue.create(movies.collect(), None).await.unwrap();
         for round in 0..ROUNDS {
             // A new replica: it has the manifest, and nothing cached.
             let (catalogue, metrics) = open(&db).await;
@@ -79,12 +83,63 @@ on_every_database! {
     }
 }
 
+on_every_database! {
+    /// The array is cached, Zstandard is not: however many ask for it, and hang up, each segment is compressed
+    /// once, and the database is not asked.
+    async fn readers_of_a_coding_that_nobody_asked_for_yet(db) {
+        let (catalogue, _) = open(&db).await;
+        let movies = (0..1000).map(|n| movie_from_json(format!(r#"{{"title":"{n}"}}"#).as_bytes()).unwrap());
+        catalogue.create(movies.collect(), None).await.unwrap();
+        for round in 0..ROUNDS {
+            // A new replica, which has the four segments as they are.
+            let (catalogue, metrics) = open(&db).await;
+            catalogue.collection(Form::Array, Coding::Identity).await.unwrap();
+            let (made, queries) = (metrics.segments_coded("zstd"), metrics.queries(Purpose::Load));
+            let before = queries.get();
+            assert_eq!(made.get(), 0);
+            let asked = Arc::new(AtomicUsize::new(0));
+            let mut readers: Vec<_> = (0..READERS)
+                .map(|_| {
+                    let (catalogue, asked) = (catalogue.clone(), Arc::clone(&asked));
+                    tokio::spawn(async move {
+                        let mut read = Box::pin(catalogue.collection(Form::Array, Coding::Zstd));
+                        let first = futures_util::poll!(&mut read);
+                        asked.fetch_add(1, Ordering::Relaxed);
+                        match first {
+                            Poll::Ready(collection) => collection.unwrap(),
+                            Poll::Pending => read.await.unwrap(),
+                        }
+                    })
+                })
+                .collect();
+            // All of them have asked before the first one hangs up.
+            while asked.load(Ordering::Relaxed) < READERS {
+                yield_now().await;
+            }
+            let last = readers.remove(rand::random_range(0..READERS));
+            for reader in readers {
+                for _ in 0..rand::random_range(0..3) {
+                    yield_now().await;
+                }
+                reader.abort();
+            }
+            let collection = tokio::time::timeout(PATIENCE, last).await.unwrap().unwrap();
+            let Body::Whole(bytes) = collection.body else { unreachable!("it is small, compressed") };
+            let plain = zstd::decode_all(bytes.as_ref()).unwrap();
+            let movies: Vec<Value> = serde_json::from_slice(&plain).unwrap();
+            assert_eq!(movies.len(), 1000);
+            assert_eq!(made.get(), 4, "round {round}");
+            assert_eq!(queries.get(), before, "round {round}: loaded");
+        }
+    }
+}
+
 on_every_server! {
     /// The load is held in the middle by a lock on the last table that it reads, until 99 readers are gone.
     async fn readers_that_are_dropped_while_the_load_is_held(db) {
         let (catalogue, _) = open(&db).await;
         let movies = (0..10).map(|n| movie_from_json(format!(r#"{{"title":"{n}"}}"#).as_bytes()).unwrap());
-        catalogue.create(movies.collect()).await.unwrap();
+        catalogue.create(movies.collect(), None).await.unwrap();
         let (catalogue, metrics) = open(&db).await;
         let before = metrics.queries(Purpose::Load).get();
         let lock = Lock::of(&db).await;
@@ -156,12 +211,9 @@ impl Lock {
     }
 
     /// How many connections wait for it.
-    async fn held(&self, db: &TestDatabase) -> i64 {
-        db.number(
-            "SELECT COUNT(*) FROM information_schema.processlist \
-             WHERE db = DATABASE() AND state LIKE 'Waiting for table metadata lock%'",
-        )
-        .await
+    async fn held(&self, db: &TestDatabase) -> usize {
+        let states = db.connections().await.into_iter();
+        states.filter(|(_, state)| state.starts_with("Waiting for table metadata lock")).count()
     }
 
     async fn holds_somebody(&self, db: &TestDatabase) {
@@ -188,8 +240,7 @@ async fn start(db: &TestDatabase) -> Marquee {
 /// A replica as a library.
 async fn open(db: &TestDatabase) -> (Catalogue, Metrics) {
     let metrics = Metrics::registered(&mut Registry::default());
-    let options =
-        StoreOptions { location: db.url().parse().unwrap(), pool_size: None, step: Duration::from_secs(10) };
+    let options = StoreOptions { location: db.url().parse().unwrap(), pool_size: None, step: PATIENCE };
     let store = Store::new(&options, &metrics).unwrap();
     store.migrate().await.unwrap();
     let options = Options {
@@ -197,12 +248,20 @@ async fn open(db: &TestDatabase) -> (Catalogue, Metrics) {
         spool_bytes: 1 << 30,
         mailbox: 4096,
         mailbox_bytes: 64 << 20,
-        batch: BatchLimits { commands: 256, movies: 10_000, bytes: 16 << 20, segments: 64, encoded: 200 },
+        batch: BatchLimits {
+            commands: 256,
+            movies: 10_000,
+            names: 32_768,
+            bytes: 16 << 20,
+            segments: 64,
+            encoded: 200,
+        },
         poll: Duration::from_millis(100),
-        patience: Duration::from_secs(10),
+        patience: PATIENCE,
         stale: None,
+        kept_bytes: 1 << 30,
     };
-    let (catalogue, _writer) = Catalogue::new(store, &options, &Handle::current(), &metrics);
+    let (catalogue, _writer) = Catalogue::new(store, None, &options, &Handle::current(), &metrics);
     catalogue.refresh().await.unwrap();
     (catalogue, metrics)
 }

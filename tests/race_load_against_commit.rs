@@ -22,7 +22,7 @@ mod support;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 use reqwest::{Method, Response};
@@ -34,7 +34,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::{JoinHandle, yield_now};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 const RACES: u64 = 20_000;
 
 /// The twin that has the fault, step by step.
@@ -90,7 +90,12 @@ async fn a_versioned_key_is_not_asked_for_again() {
 /// 20,000 races with pauses drawn at random: how many leave an old value that is served afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn races_at_random() {
-    let plain = stale_entries(Key::Plain).await;
+    let since = Instant::now();
+    let mut plain = stale_entries(Key::Plain).await;
+    // Where something else has all but one processor, they may not meet at first.
+    while plain == 0 && since.elapsed() < PATIENCE {
+        plain = stale_entries(Key::Plain).await;
+    }
     let versioned = stale_entries(Key::Versioned).await;
     println!("stale entries in {RACES} races: plain key {plain}, versioned key {versioned}");
     assert!(plain > 0, "the races never met: nothing is proved");

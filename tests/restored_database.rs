@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use support::{Marquee, TestDatabase};
 
 /// A few polls, on a machine that does other things too.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(60);
 
 /// In an order in which they can be filled.
 const TABLES: [&str; 8] =
@@ -69,6 +69,20 @@ on_every_database! {
         assert_eq!(now.revision, old.revision);
         assert_ne!(now.tag, old.tag);
         assert_eq!(now.titles, ["first", "second", "again 1", "again 2", "again 3"]);
+    }
+
+    /// A backup from before databases had names.
+    async fn a_backup_without_a_name(db) {
+        let marquee = start(&db, "100").await;
+        let old = lose_three_writes(&db, &marquee).await;
+        db.exec("DROP TABLE identity").await;
+        restore(&db, Writes::Three).await;
+        let new = until_restored(&marquee, &old).await;
+        assert_eq!(new.titles, ["first, restored", "second", "from elsewhere"]);
+        // It goes on to follow.
+        restore(&db, Writes::None).await;
+        let newer = until_restored(&marquee, &new).await;
+        assert_eq!(newer.titles, ["first", "second"]);
     }
 
     /// No poll comes in time: the first write finds out, and builds on what is there.
@@ -176,7 +190,7 @@ async fn restore(db: &TestDatabase, writes: Writes) {
     match db.path() {
         Some(path) => {
             let mut conn = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
-            conn.batch_execute("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE").unwrap();
+            conn.batch_execute("PRAGMA busy_timeout = 60000; BEGIN IMMEDIATE").unwrap();
             conn.batch_execute(&statements.join("; ")).unwrap();
             conn.batch_execute("COMMIT").unwrap();
         }

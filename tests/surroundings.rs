@@ -21,8 +21,12 @@ use machine::Machine;
 use mysql_async::prelude::Queryable;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use support::{Marquee, Proxy, TestDatabase};
 use url::Url;
+
+/// How long what must come is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 on_every_server! {
     /// marquee starts without its database, says so, answers what it can, and is ready as soon as it is there.
@@ -43,17 +47,16 @@ on_every_server! {
         for path in ["/v1/movies", "/v1/movies/1", "/v1/genres"] {
             assert_eq!(problem(marquee.get(path).await).await, "not-ready", "{path}");
         }
-        assert_eq!(problem(post(&marquee, "Too early").await).await, "not-ready");
+        // Of a write the type tells whether it happened.
+        assert_eq!(problem(post(&marquee, "Too early").await).await, "not-executed");
         let deleted = marquee.request(Method::DELETE, "/v1/movies/1").send().await.unwrap();
-        assert_eq!(problem(deleted).await, "not-ready");
+        assert_eq!(problem(deleted).await, "not-executed");
         let log = marquee.log();
         let password = Url::parse(db.url()).unwrap().password().unwrap().to_owned();
         assert!(!log.contains(&password), "{log}");
 
         proxy.pass();
-        let since = Instant::now();
         marquee.wait_ready().await;
-        assert!(since.elapsed() < Duration::from_secs(6), "{:?}", since.elapsed());
         assert_eq!(post(&marquee, "In time").await.status(), 201);
         assert_eq!(db.number("SELECT COUNT(*) FROM movies").await, 1);
         assert!(marquee.terminate().await.success());
@@ -83,6 +86,7 @@ on_every_server! {
         let max = db.number("SELECT @@max_connections").await;
         let marquee = off(db.url()).env("MARQUEE_POOL_SIZE", "10000").start().await;
         marquee.wait_ready().await;
+        marquee.wait_for_log("max_connections").await;
         let log = marquee.log();
         let warning = log.lines().find(|line| line.contains("max_connections")).unwrap_or_else(|| panic!("{log}"));
         assert!(warning.contains("WARN") && warning.contains("MARQUEE_POOL_SIZE"), "{warning}");
@@ -117,14 +121,18 @@ on_every_server! {
             let marquee = marquee.await;
             admin.query_drop(format!("SET GLOBAL innodb_flush_log_at_trx_commit = {}", before.0)).await.unwrap();
             admin.query_drop(format!("SET GLOBAL sync_binlog = {}", before.1)).await.unwrap();
-            let log = marquee.unwrap().log();
+            let mut marquee = marquee.unwrap();
+            // What it said is read to its end.
+            assert!(marquee.terminate().await.success());
+            let log = marquee.log();
             let warns = |name: &str| log.lines().any(|line| line.contains("WARN") && line.contains(name));
             assert_eq!(warns("innodb_flush_log_at_trx_commit"), flush != 1, "{log}");
             assert_eq!(warns("sync_binlog"), before.2 == 1 && sync != 1, "{log}");
         }
         admin.disconnect().await.unwrap();
-        let marquee = off(db.url()).start().await;
+        let mut marquee = off(db.url()).start().await;
         marquee.wait_ready().await;
+        assert!(marquee.terminate().await.success());
         assert!(!marquee.log().contains("power cut"), "{}", marquee.log());
     }
 }
@@ -140,6 +148,15 @@ on_every_database! {
         let marquee = by_hand().start().await;
         marquee.wait_ready().await;
         assert_eq!(post(&marquee, "Migrated").await.status(), 201);
+        drop(marquee);
+        // One that is older than marquee is one as well: refused at start, not when it is first felt.
+        db.exec("DROP TABLE idempotency_keys").await;
+        db.exec("DELETE FROM __diesel_schema_migrations WHERE version = '20261125000301'").await;
+        let log = refused(by_hand()).await;
+        assert!(log.contains("2026-11-25-000301_idempotency_keys; run `marquee migrate`"), "{log}");
+        let (status, _, log) = Marquee::prepare(db.url()).arg("migrate").run().await;
+        assert!(status.success() && log.contains("is up to date"), "{log}");
+        by_hand().start().await.wait_ready().await;
     }
 
     /// Both formats of an export are the collection at one revision, the one that is served.
@@ -183,6 +200,10 @@ on_every_database! {
         let (status, _, log) = off("sqlite://unused.db").arg("health").arg("--url").arg(url).run().await;
         assert!(status.success(), "{log}");
         marquee.terminate().await;
+        // Bound and not listened on: nobody else gets the port meanwhile.
+        let port = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        port.set_reuse_address(true).unwrap();
+        port.bind(&marquee.address().into()).unwrap();
         let log = refused(health()).await;
         assert!(log.contains("not ready") && log.contains(&bind), "{log}");
     }
@@ -203,7 +224,7 @@ async fn health_says_no() {
     let since = Instant::now();
     let log = refused(health()).await;
     marquee.signal("CONT");
-    assert!(log.contains("not ready") && since.elapsed() < Duration::from_secs(10), "{log}");
+    assert!(log.contains("not ready") && since.elapsed() < PATIENCE, "{log}");
 }
 
 /// Cached reads end after MARQUEE_STALE_S, and come back with the database.
@@ -215,20 +236,13 @@ async fn stale_reads_have_an_end_where_one_is_set() {
     marquee.wait_ready().await;
     assert_eq!(post(&marquee, "Stale").await.status(), 201);
     assert_eq!(marquee.get("/v1/movies").await.status(), 200);
-    proxy.cut().await;
     let since = Instant::now();
-    while since.elapsed() < Duration::from_millis(1500) {
-        assert_eq!(marquee.get("/v1/movies").await.status(), 200, "after {:?}", since.elapsed());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    proxy.cut().await;
     while marquee.get("/v1/movies").await.status() == 200 {
-        assert!(
-            since.elapsed() < Duration::from_secs(4),
-            "what is {:?} old is served still",
-            since.elapsed()
-        );
+        assert!(since.elapsed() < PATIENCE, "what is {:?} old is served still", since.elapsed());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    // Not before it was known to be away for so long.
     assert!(since.elapsed() > Duration::from_millis(1900), "{:?}", since.elapsed());
     for path in ["/v1/movies", "/v1/movies/1", "/v1/genres"] {
         assert_eq!(problem(marquee.get(path).await).await, "database-away", "{path}");
@@ -238,7 +252,7 @@ async fn stale_reads_have_an_end_where_one_is_set() {
     proxy.pass();
     let since = Instant::now();
     while marquee.get("/v1/movies").await.status() != 200 {
-        assert!(since.elapsed() < Duration::from_secs(2), "{}", marquee.log());
+        assert!(since.elapsed() < PATIENCE, "{}", marquee.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -276,6 +290,8 @@ async fn bad_values_are_named() {
         ("MARQUEE_ARRAY_LIMIT", "0"),
         ("MARQUEE_MAX_CONNECTIONS", "1e6"),
         ("MARQUEE_CACHE_CONTROL", "é"),
+        ("MARQUEE_PUBLIC_READ", "no"),
+        ("MARQUEE_BOOTSTRAP_TOKEN", "change-me"),
         ("MARQUEE_CACHE_BYTES", "0"),
         ("MARQUEE_SPOOL_BYTES", "1.5GiB"),
         ("MARQUEE_MAILBOX", ""),
@@ -283,10 +299,13 @@ async fn bad_values_are_named() {
         ("MARQUEE_BATCH", "0"),
         ("MARQUEE_POLL_MS", "0"),
         ("MARQUEE_STALE_S", "forever"),
+        ("RUST_LOG", "bogus==="),
+        ("RUST_LOG", "info,marquee=loud"),
         ("MARQUEE_LOG_FORMAT", "xml"),
         ("MARQUEE_ACCESS_LOG", "yes"),
     ] {
-        let flag = format!("--{}", variable.trim_start_matches("MARQUEE_").to_lowercase().replace('_', "-"));
+        let name = variable.trim_start_matches("MARQUEE_").trim_start_matches("RUST_").to_lowercase();
+        let flag = format!("--{}", name.replace('_', "-"));
         let (status, _, said) = off("sqlite://unused.db").env(variable, value).run().await;
         assert!(!status.success() && status.code().is_some(), "{variable}={value}: {status}");
         assert!(said.contains(variable) && said.contains(&flag), "{variable}={value}:\n{said}");
@@ -370,10 +389,10 @@ async fn a_directory_of_somebody_else() {
 async fn a_full_disk() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("marquee.db").display());
-    let mut machine = Machine::small_disk(directory.path(), "3m");
+    let mut machine = Machine::small_disk(directory.path(), "8m");
     machine.start_marquee(&url);
     machine.wait_for("http://127.0.0.1:").await;
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
     let place = machine.url("/v1/movies");
     machine.wait_ready(&client).await;
 
@@ -397,6 +416,7 @@ async fn a_full_disk() {
     let refusal = refusal.unwrap_or_else(|| panic!("the disk does not fill"));
     assert!(acknowledged.len() >= 20);
     assert_eq!(problem(refusal).await, "not-executed");
+    machine.wait_for("ERROR").await;
     let log = machine.log();
     let line = log.lines().find(|line| line.contains("ERROR")).unwrap_or_else(|| panic!("{log}"));
     assert!(line.contains("full") && line.contains("room"), "the log must say what to do: {line}");
@@ -443,7 +463,7 @@ async fn too_few_open_files() {
     let db = TestDatabase::sqlite().await;
     let mut machine = Machine::with_open_files(200);
     machine.start_marquee(db.url());
-    machine.wait_for("http://127.0.0.1:").await;
+    machine.wait_for("may open 200 files").await;
     let log = machine.log();
     let warning =
         log.lines().find(|line| line.contains("may open 200 files")).unwrap_or_else(|| panic!("{log}"));
@@ -452,7 +472,7 @@ async fn too_few_open_files() {
             && warning.contains("ulimit -n")
             && warning.contains("MARQUEE_MAX_CONNECTIONS")
     );
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
     machine.wait_ready(&client).await;
 
     // No warning where few connections are wanted.

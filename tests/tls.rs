@@ -89,7 +89,7 @@ async fn until(url: &str, text: &str) -> (bool, String) {
     let started = tokio::spawn(prepared.start());
     let marquee = started.await.unwrap();
     let since = Instant::now();
-    while since.elapsed() < Duration::from_secs(10) && !marquee.log().contains(text) {
+    while since.elapsed() < Duration::from_secs(60) && !marquee.log().contains(text) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let ready = marquee.request(reqwest::Method::GET, "/readyz").send().await;

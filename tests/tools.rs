@@ -10,7 +10,7 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use support::proxy::is_commit;
 use support::server::{address_in, parse_metrics};
-use support::{Engine, Mode, OnCommit, Proxy, TestDatabase, database};
+use support::{Engine, Mode, OnCommit, Proxy, Redis, TestDatabase, database};
 
 on_every_database! {
     /// What was written is read, on a database that nobody else has.
@@ -34,6 +34,22 @@ async fn the_servers_are_what_they_are_called() {
     let mariadb = TestDatabase::mariadb().await.query("SELECT VERSION()").await;
     assert!(!format!("{mysql:?}").contains("MariaDB"), "{mysql:?}");
     assert!(format!("{mariadb:?}").contains("MariaDB"), "{mariadb:?}");
+}
+
+/// Two of them know nothing of each other; one that hangs says nothing until it goes on; one that crashed comes back where
+/// it was, empty.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_of_its_own() {
+    let (mut redis, other) = (Redis::start().await, Redis::with(&["--requirepass", "secret"]).await);
+    redis.ask::<()>(&["SET", "a", "1"]).await;
+    assert_eq!((redis.keys().await, other.keys().await), (vec!["a".to_owned()], vec![]));
+    redis.signal("STOP");
+    assert!(tokio::time::timeout(Duration::from_millis(100), redis.keys()).await.is_err());
+    redis.signal("CONT");
+    assert_eq!(redis.keys().await, ["a"]);
+    let port = redis.port();
+    redis.restart().await;
+    assert_eq!((redis.keys().await, redis.port()), (vec![], port));
 }
 
 /// A failed test leaves nothing behind.
@@ -158,6 +174,8 @@ fn a_commit_is_told_from_other_packets() {
 fn the_start_line_names_the_address() {
     let log = "[INFO] 246 movies\n[INFO] serving http://127.0.0.1:4711 (SQLite)\n[INFO] http://127.0.0.1:1\n";
     assert_eq!(address_in(log), Some(([127, 0, 0, 1], 4711).into()));
+    assert_eq!(address_in("serving http://0.0.0.0:4711 from\n"), Some(([127, 0, 0, 1], 4711).into()));
+    assert_eq!(address_in("serving http://[::1]:4711 from\n"), "[::1]:4711".parse().ok());
     assert_eq!(address_in("serving http://127.0.0.1:47"), None);
     assert_eq!(address_in("nothing yet\n"), None);
 }

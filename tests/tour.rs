@@ -34,6 +34,9 @@ async fn the_tour_of_the_readme_runs() {
         "x-total-count: 3200",
         "{\"id\":3200,",
         "{\"id\":12,",
+        "[{\"title\":\"",
+        "\"title\":\"Star Wars Ep. IV: A New Hope\"",
+        "[{\"id\":",
         "\n304\n",
         "HTTP/1.1 201 Created",
         "\"title\":\"The Wizard of Oz\"",
@@ -42,11 +45,16 @@ async fn the_tour_of_the_readme_runs() {
         "/titel",
         "\"title\":\"First\"",
         "\"title\":\"Second\"",
+        "\"id\":3204,\"imdb_id\":null,\"title\":\"Only Once\"",
+        "\"id\":3204,\"imdb_id\":null,\"title\":\"Only Once\"",
+        "\"rating\":9.5",
+        "/problems/precondition-failed",
         "\"slug\":\"adventure\"",
         "\n204\n",
+        "{\"deleted\":[1,2],\"missing\":[99999]}",
         "\"status\":\"pass\"",
         "marquee_cache_hits_total",
-        "marquee_revision 4",
+        "marquee_revision 7",
     ] {
         let (_, after) = rest.split_once(expected).unwrap_or_else(|| panic!("{expected} is not in\n{said}"));
         // The members of an object and the lines of the metrics have no order to rely on.

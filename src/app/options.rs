@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::catalogue::{BatchLimits, Options};
 use crate::config::Settings;
+use crate::domain::MAX_NAMES;
+use crate::relay::RelayOptions;
 use crate::store::StoreOptions;
 
 /// How the store is opened.
@@ -13,6 +15,16 @@ pub fn store_options(settings: &Settings) -> StoreOptions {
         pool_size: settings.database.pool_size.map(|size| size as usize),
         step: Duration::from_millis(settings.http.request_timeout_ms),
     }
+}
+
+/// How what replicas leave for each other is got and left, where there is a Redis.
+pub fn relay_options(settings: &Settings) -> Option<RelayOptions> {
+    let redis = &settings.redis;
+    Some(RelayOptions {
+        url: redis.redis_url.clone()?,
+        timeout: Duration::from_millis(redis.redis_timeout_ms),
+        ttl: Duration::from_secs(redis.redis_ttl_s),
+    })
 }
 
 /// What bounds the catalogue of a replica that serves.
@@ -28,6 +40,7 @@ pub fn catalogue_options(settings: &Settings) -> Options {
         batch: BatchLimits {
             commands: settings.catalogue.batch as usize,
             movies: array,
+            names: MAX_NAMES,
             bytes: settings.http.body_limit.as_usize().saturating_mul(2),
             segments: OTHER_SEGMENTS,
             encoded: array / 256 + OTHER_SEGMENTS + 2,
@@ -35,5 +48,6 @@ pub fn catalogue_options(settings: &Settings) -> Options {
         poll: Duration::from_millis(settings.catalogue.poll_ms),
         patience: Duration::from_millis(settings.http.request_timeout_ms),
         stale: settings.catalogue.stale_s.map(Duration::from_secs),
+        kept_bytes: settings.catalogue.idempotency_bytes.0,
     }
 }

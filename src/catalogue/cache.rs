@@ -1,4 +1,4 @@
-//! The cache: encoded segments in moka, keyed by (segment, stamp).
+//! The cache: encoded segments in moka, keyed by (segment, stamp), form and coding.
 //!
 //! A value under such a key never changes, so nothing here is ever invalidated by a write: the manifest
 //! moves on, and nobody asks for the old key again. With plain keys a load that began before a commit
@@ -7,10 +7,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
+use futures_util::FutureExt;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 
+use super::coding::Coding;
+use super::page::Page;
 use super::segment::{EncodedSegment, Form};
+use crate::domain::Query;
 use crate::store::{Head, SegmentRef};
 use crate::telemetry::Metrics;
 
@@ -20,12 +25,39 @@ pub struct Key {
     number: u64,
     stamp: u64,
     form: Form,
+    coding: Coding,
 }
 
 impl Key {
-    /// The key of `segment` in `form`.
-    pub fn new(segment: SegmentRef, form: Form) -> Self {
-        Self { number: segment.number, stamp: segment.stamp, form }
+    /// The key of `segment` in `form` and `coding`.
+    pub fn new(segment: SegmentRef, form: Form, coding: Coding) -> Self {
+        Self { number: segment.number, stamp: segment.stamp, form, coding }
+    }
+
+    /// The key of what all forms and codings of `segment` are made of, and its movies are slices of.
+    pub fn of_array(segment: SegmentRef) -> Self {
+        Self::new(segment, Form::Array, Coding::Identity)
+    }
+}
+
+/// What a page is found by: a state, and all that was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PageKey {
+    stamp: u64,
+    query: Arc<str>,
+    form: Form,
+}
+
+impl PageKey {
+    /// The key of what `query` asks for in the state with this stamp.
+    pub fn new(stamp: u64, query: &Query, form: Form) -> Self {
+        let Query { filter, sort, limit, start, fields } = query;
+        Self { stamp, query: format!("{filter}{sort}&{limit}&{fields}&{start:?}").into(), form }
+    }
+
+    /// The key of the same question in another state.
+    pub fn at(&self, stamp: u64) -> Self {
+        Self { stamp, ..self.clone() }
     }
 }
 
@@ -42,13 +74,22 @@ pub struct GenreList {
 
 /// What lists may weigh together: they are few and small beside the segments.
 const LISTS_BYTES: u64 = 16 << 20;
+/// Pages may weigh this part of what segments may, beside them: many that are asked for once must not push out
+/// the collection.
+const PAGES_PART: u64 = 8;
+/// Numbers of matching movies may weigh this part of what pages may, out of it.
+const TOTALS_PART: u64 = 8;
 
 /// The cache of one replica. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct SegmentCache {
-    segments: Cache<Key, Arc<EncodedSegment>>,
+    /// By a hash that is made to be fast: nobody outside chooses a key, and an answer looks hundreds of them up.
+    segments: Cache<Key, Arc<EncodedSegment>, RandomState>,
     /// Lists by the stamp of the state that they were asked for.
     lists: Cache<u64, Arc<GenreList>>,
+    pages: Cache<PageKey, Arc<Page>>,
+    /// How many movies match, by stamp and filter: the pages of one walk need not count them each.
+    totals: Cache<(u64, String), u64>,
     capacity: u64,
     metrics: Metrics,
 }
@@ -69,14 +110,28 @@ impl SegmentCache {
             .max_capacity(capacity)
             .weigher(|_, segment: &Arc<EncodedSegment>| weight(segment.weight()))
             .eviction_policy(EvictionPolicy::lru())
-            .build();
+            .build_with_hasher(RandomState::default());
         let lists = Cache::builder()
             .name("lists")
             .max_capacity(LISTS_BYTES)
             .weigher(|_, list: &Arc<GenreList>| weight(list.json.len() + 64))
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        Self { segments, lists, capacity, metrics: metrics.clone() }
+        let of_totals = capacity / PAGES_PART / TOTALS_PART;
+        let pages = Cache::builder()
+            .name("pages")
+            .max_capacity(capacity / PAGES_PART - of_totals)
+            .weigher(|key: &PageKey, page: &Arc<Page>| weight(page.weight() + key.query.len() + 64))
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        let totals = Cache::builder()
+            .name("totals")
+            .max_capacity(of_totals)
+            // Filters can be as long as a target.
+            .weigher(|(_, filter): &(u64, String), _| weight(filter.len() + 128))
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        Self { segments, lists, pages, totals, capacity, metrics: metrics.clone() }
     }
 
     /// What the segments may weigh together, in bytes.
@@ -89,9 +144,19 @@ impl SegmentCache {
         (self.segments.weighted_size(), self.segments.entry_count())
     }
 
+    /// Brings what [`Self::held`] tells up to date.
+    pub async fn settle(&self) {
+        self.segments.run_pending_tasks().await;
+    }
+
     /// The value at `key`, when it is there.
     pub async fn get(&self, key: Key) -> Option<Arc<EncodedSegment>> {
         self.segments.get(&key).await
+    }
+
+    /// The value at `key`, when it is there and nothing has to be waited for.
+    pub fn at_hand(&self, key: Key) -> Option<Arc<EncodedSegment>> {
+        self.segments.get(&key).now_or_never()?
     }
 
     /// The value at `key`, loaded by `load` unless it is there or another load of it is under way. Tells
@@ -122,11 +187,13 @@ impl SegmentCache {
         self.segments.insert(key, segment).await;
     }
 
-    /// Removes segments that nobody will ask for again, in every form.
+    /// Removes segments that nobody will ask for again, in every form and coding.
     pub async fn remove(&self, segments: &[SegmentRef]) {
         for segment in segments {
-            for form in [Form::Array, Form::Lines] {
-                self.segments.invalidate(&Key::new(*segment, form)).await;
+            for form in Form::ALL {
+                for coding in Coding::ALL {
+                    self.segments.invalidate(&Key::new(*segment, form, coding)).await;
+                }
             }
         }
     }
@@ -160,5 +227,59 @@ impl SegmentCache {
     /// Stores a list.
     pub async fn insert_list(&self, list: Arc<GenreList>) {
         self.lists.insert(list.head.stamp, list).await;
+    }
+
+    /// The page at `key`, when it is there.
+    pub async fn page(&self, key: &PageKey) -> Option<Arc<Page>> {
+        self.pages.get(key).await
+    }
+
+    /// As [`Self::get_or_load`], for the page at `key`.
+    ///
+    /// # Errors
+    /// What `load` failed with.
+    pub async fn page_or_load<E: Send + Sync + 'static>(
+        &self,
+        key: PageKey,
+        load: impl Future<Output = Result<Arc<Page>, E>>,
+    ) -> Result<(Arc<Page>, bool), Arc<E>> {
+        let entry = self.pages.entry(key).or_try_insert_with(load).await?;
+        let fresh = entry.is_fresh();
+        Ok((entry.into_value(), fresh))
+    }
+
+    /// Stores a page.
+    pub async fn insert_page(&self, key: PageKey, page: Arc<Page>) {
+        self.pages.insert(key, page).await;
+    }
+
+    /// How many movies match `filter` in the state with this stamp, when that is known.
+    pub async fn total(&self, stamp: u64, filter: &str) -> Option<u64> {
+        self.totals.get(&(stamp, filter.to_owned())).await
+    }
+
+    /// Notes how many match.
+    pub async fn insert_total(&self, stamp: u64, filter: String, total: u64) {
+        self.totals.insert((stamp, filter), total).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    /// What is found by long filters takes no more room than what is found by short ones.
+    #[tokio::test]
+    async fn totals_weigh_what_their_filters_do() {
+        let cache = SegmentCache::new(64 << 20, &Metrics::registered(&mut Registry::default()));
+        for n in 0..1000 {
+            cache.insert_total(1, format!("{n}{}", "x".repeat(8 << 10)), n).await;
+        }
+        cache.totals.run_pending_tasks().await;
+        let kept: usize = cache.totals.iter().map(|(key, _)| key.1.len()).sum();
+        assert!((512 << 10..1 << 20).contains(&kept), "{kept}");
+        assert_eq!(cache.total(1, &format!("999{}", "x".repeat(8 << 10))).await, Some(999));
     }
 }

@@ -1,5 +1,6 @@
 //! Why the catalogue has no answer.
 
+use crate::domain::Violation;
 use crate::store::Head;
 
 /// Why the catalogue has no answer. It knows nothing of HTTP, and what it shows is fit for a client; causes
@@ -20,6 +21,22 @@ pub enum Error {
         /// The state in which there is none.
         head: Head,
     },
+    /// The movie is not as the client's condition wants it: it has changed since, most likely.
+    #[error("movie {id} is not as the request takes it to be")]
+    Stale {
+        /// The movie.
+        id: u64,
+        /// The state in which it is otherwise.
+        head: Head,
+    },
+    /// The document contradicts what marquee gives.
+    #[error("the document contradicts the movie")]
+    Contradicts {
+        /// Where, and what would be right.
+        violations: Vec<Violation>,
+        /// The state that it contradicts.
+        head: Head,
+    },
     /// A movie with that `imdb_id` exists (or stands earlier in the same array).
     #[error("a movie with imdb_id {imdb_id} exists already")]
     DuplicateImdbId {
@@ -36,6 +53,12 @@ pub enum Error {
         /// Its name, as it is spelt in the collection.
         name: String,
         /// The state in which it exists.
+        head: Head,
+    },
+    /// The key of the write was used for another one.
+    #[error("the key was used for another request")]
+    KeyReused {
+        /// The state in which that is so.
         head: Head,
     },
     /// The writer's mailbox is full: nothing happened.

@@ -1,44 +1,32 @@
-//! Segments joined to one body: an array or lines, as they are or as one gzip member.
+//! Segments joined to one body: an array or lines, as they are, as one gzip member or as frames of Zstandard.
 //!
-//! Each segment is deflated on its own and ended by a full flush (RFC 1951, section 3.2.4 and zlib's
+//! *gzip:* each segment is deflated on its own and ended by a full flush (RFC 1951, section 3.2.4 and zlib's
 //! `Z_FULL_FLUSH`), so the blocks of all of them follow each other on the edge of a byte. What stands
 //! between them is a stored block of one byte. The CRC of the whole is combined from those of the
 //! segments, not computed over the bytes again.
+//!
+//! *Zstandard:* each segment is a frame, and so is each byte that stands between them: decoders take frames one
+//! after another (RFC 8878, section 3).
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use crc32fast::Hasher;
 
+use super::coding::{Coding, gzip, zstandard};
 use super::segment::{EncodedSegment, Form};
-
-/// How the bytes of an answer are coded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Coding {
-    /// As they are.
-    Identity,
-    /// One gzip member (RFC 1952).
-    Gzip,
-}
-
-/// RFC 1952, section 2.3: no name, no time, of an unknown system.
-const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-
-/// A stored block of one byte (RFC 1951, section 3.2.4).
-const fn stored(byte: u8, last: bool) -> [u8; 6] {
-    [last as u8, 1, 0, 0xfe, 0xff, byte]
-}
 
 /// The header and `[` in one piece.
 const GZIP_ARRAY_BEGINS: [u8; 16] = {
-    let [a, b, c, d, e, f] = stored(b'[', false);
-    let [g0, g1, g2, g3, g4, g5, g6, g7, g8, g9] = GZIP_HEADER;
+    let [a, b, c, d, e, f] = gzip::one_byte(b'[', false);
+    let [g0, g1, g2, g3, g4, g5, g6, g7, g8, g9] = gzip::HEADER;
     [g0, g1, g2, g3, g4, g5, g6, g7, g8, g9, a, b, c, d, e, f]
 };
-const GZIP_COMMA: [u8; 6] = stored(b',', false);
-const GZIP_ARRAY_ENDS: [u8; 6] = stored(b']', true);
-/// A last block that holds nothing.
-const GZIP_LINES_END: [u8; 2] = [3, 0];
+const GZIP_COMMA: [u8; 6] = gzip::one_byte(b',', false);
+const GZIP_ARRAY_ENDS: [u8; 6] = gzip::one_byte(b']', true);
+const ZSTD_ARRAY_BEGINS: [u8; 10] = zstandard::one_byte(b'[');
+const ZSTD_COMMA: [u8; 10] = zstandard::one_byte(b',');
+const ZSTD_ARRAY_ENDS: [u8; 10] = zstandard::one_byte(b']');
 
 /// What stands before, between and after the segments of one body, and how long it all is.
 #[derive(Debug, Clone)]
@@ -47,7 +35,6 @@ pub struct Frame {
     between: &'static [u8],
     end: Bytes,
     len: u64,
-    coding: Coding,
 }
 
 /// Measures a body segment by segment, so that they need not all be held.
@@ -55,7 +42,7 @@ pub struct Framing {
     form: Form,
     coding: Coding,
     crc: Hasher,
-    raw: u64,
+    plain: u64,
     coded: u64,
     any: bool,
 }
@@ -63,7 +50,7 @@ pub struct Framing {
 impl Framing {
     /// A body without segments yet.
     pub fn new(form: Form, coding: Coding) -> Self {
-        let mut framing = Self { form, coding, crc: Hasher::new(), raw: 0, coded: 0, any: false };
+        let mut framing = Self { form, coding, crc: Hasher::new(), plain: 0, coded: 0, any: false };
         if form == Form::Array {
             framing.byte(b'[');
         }
@@ -75,8 +62,9 @@ impl Framing {
         match (self.form, self.coding) {
             (Form::Array, Coding::Identity) => b"[",
             (Form::Array, Coding::Gzip) => &GZIP_ARRAY_BEGINS,
-            (Form::Lines, Coding::Identity) => b"",
-            (Form::Lines, Coding::Gzip) => &GZIP_HEADER,
+            (Form::Array, Coding::Zstd) => &ZSTD_ARRAY_BEGINS,
+            (Form::Lines, Coding::Identity | Coding::Zstd) => b"",
+            (Form::Lines, Coding::Gzip) => &gzip::HEADER,
         }
     }
 
@@ -85,16 +73,18 @@ impl Framing {
         match (self.form, self.coding) {
             (Form::Array, Coding::Identity) => b",",
             (Form::Array, Coding::Gzip) => &GZIP_COMMA,
+            (Form::Array, Coding::Zstd) => &ZSTD_COMMA,
             (Form::Lines, _) => b"",
         }
     }
 
     fn byte(&mut self, byte: u8) {
         self.crc.update(&[byte]);
-        self.raw += 1;
+        self.plain += 1;
     }
 
-    /// Counts the next segment (an empty one takes no place) and gives what comes before its bytes.
+    /// Counts the next segment, which is in this form and coding (an empty one takes no place), and gives what
+    /// comes before its bytes.
     pub fn add(&mut self, segment: &EncodedSegment) -> &'static [u8] {
         if segment.is_empty() {
             return b"";
@@ -105,10 +95,10 @@ impl Framing {
         }
         self.any = true;
         self.coded += before.len() as u64;
-        self.raw += segment.json().len() as u64;
-        self.coded += coded(segment, self.coding).len() as u64;
+        self.plain += segment.plain_len() as u64;
+        self.coded += segment.bytes().len() as u64;
         if self.coding == Coding::Gzip {
-            self.crc.combine(&Hasher::new_with_initial_len(segment.crc(), segment.json().len() as u64));
+            self.crc.combine(&Hasher::new_with_initial_len(segment.crc(), segment.plain_len() as u64));
         }
         before
     }
@@ -118,25 +108,20 @@ impl Framing {
         if self.form == Form::Array {
             self.byte(b']');
         }
-        let end: Bytes = match self.coding {
-            Coding::Identity if self.form == Form::Array => Bytes::from_static(b"]"),
-            Coding::Identity => Bytes::new(),
-            Coding::Gzip => {
-                let last: &[u8] = if self.form == Form::Array { &GZIP_ARRAY_ENDS } else { &GZIP_LINES_END };
-                #[expect(clippy::cast_possible_truncation, reason = "RFC 1952 wants the length modulo 2^32")]
-                let length = self.raw as u32;
-                let crc = self.crc.clone().finalize();
-                [last, &crc.to_le_bytes(), &length.to_le_bytes()].concat().into()
+        let end = match (self.form, self.coding) {
+            (Form::Array, Coding::Identity) => Bytes::from_static(b"]"),
+            (Form::Lines, Coding::Identity) => Bytes::new(),
+            (_, Coding::Gzip) => {
+                let last = if self.form == Form::Array { &GZIP_ARRAY_ENDS[..] } else { &gzip::LAST_BLOCK };
+                [last, &gzip::trailer(self.crc.clone().finalize(), self.plain)].concat().into()
             }
+            (Form::Array, Coding::Zstd) => Bytes::from_static(&ZSTD_ARRAY_ENDS),
+            // Without movies there would be no frame.
+            (Form::Lines, Coding::Zstd) if !self.any => Bytes::from_static(&zstandard::EMPTY),
+            (Form::Lines, Coding::Zstd) => Bytes::new(),
         };
         let (begin, between) = (self.begin(), self.between());
-        Frame {
-            begin,
-            between,
-            len: begin.len() as u64 + self.coded + end.len() as u64,
-            end,
-            coding: self.coding,
-        }
+        Frame { begin, between, len: begin.len() as u64 + self.coded + end.len() as u64, end }
     }
 }
 
@@ -162,14 +147,6 @@ impl Frame {
     /// What comes after the last segment.
     pub fn end(&self) -> &Bytes {
         &self.end
-    }
-}
-
-/// The bytes of a segment in a coding.
-pub fn coded(segment: &EncodedSegment, coding: Coding) -> &Bytes {
-    match coding {
-        Coding::Identity => segment.json(),
-        Coding::Gzip => segment.deflated(),
     }
 }
 
@@ -218,10 +195,7 @@ impl Iterator for Pieces {
                 }
                 self.frame.end.clone()
             } else if at % 2 == 1 {
-                self.segments
-                    .get(at / 2)
-                    .map(|segment| coded(segment, self.frame.coding).clone())
-                    .unwrap_or_default()
+                self.segments.get(at / 2).map(|segment| segment.bytes().clone()).unwrap_or_default()
             } else {
                 Bytes::from_static(self.frame.between)
             };
@@ -234,11 +208,10 @@ impl Iterator for Pieces {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use serde_json::Value;
 
     use super::*;
+    use crate::catalogue::coding::tests::decoded;
     use crate::catalogue::segment::tests::movie;
 
     fn segment(ids: &[u64]) -> Arc<EncodedSegment> {
@@ -246,25 +219,14 @@ mod tests {
     }
 
     fn body(form: Form, coding: Coding, segments: &[Arc<EncodedSegment>]) -> Vec<u8> {
-        let segments: Vec<_> = match form {
-            Form::Array => segments.to_vec(),
-            Form::Lines => segments.iter().map(|s| Arc::new(s.to_lines())).collect(),
-        };
+        let segments: Vec<_> = segments.iter().map(|s| Arc::new(s.to(form, coding))).collect();
         let frame = Frame::of(form, coding, segments.iter().map(AsRef::as_ref));
         let pieces = Pieces::new(frame, segments);
         let promised = pieces.total_len();
         let whole = pieces.clone().concat();
         assert_eq!(whole.len() as u64, promised);
         assert_eq!(pieces.flatten().collect::<Vec<u8>>(), whole);
-        match coding {
-            Coding::Identity => whole.to_vec(),
-            Coding::Gzip => {
-                let mut plain = Vec::new();
-                // Checks the CRC and the length, and that nothing follows the member.
-                flate2::bufread::GzDecoder::new(whole.as_ref()).read_to_end(&mut plain).unwrap();
-                plain
-            }
-        }
+        decoded(&whole, coding)
     }
 
     fn ids(form: Form, body: &[u8]) -> Vec<u64> {
@@ -295,8 +257,8 @@ mod tests {
         for collection in collections {
             let segments: Vec<_> = collection.iter().map(|ids| segment(ids)).collect();
             let expected: Vec<u64> = collection.concat();
-            for form in [Form::Array, Form::Lines] {
-                for coding in [Coding::Identity, Coding::Gzip] {
+            for form in Form::ALL {
+                for coding in Coding::ALL {
                     assert_eq!(ids(form, &body(form, coding, &segments)), expected, "{form:?} {coding:?}");
                 }
             }
@@ -305,9 +267,10 @@ mod tests {
 
     #[test]
     fn an_empty_collection_is_an_empty_array() {
-        assert_eq!(body(Form::Array, Coding::Identity, &[]), b"[]");
-        assert_eq!(body(Form::Array, Coding::Gzip, &[]), b"[]");
-        assert_eq!(body(Form::Lines, Coding::Gzip, &[]), b"");
+        for coding in Coding::ALL {
+            assert_eq!(body(Form::Array, coding, &[]), b"[]");
+            assert_eq!(body(Form::Lines, coding, &[]), b"");
+        }
     }
 
     #[test]
@@ -316,7 +279,8 @@ mod tests {
             (0..20).map(|n| segment(&(n * 256..(n + 1) * 256).collect::<Vec<_>>())).collect();
         let expected: Vec<_> = (0..20 * 256).map(movie).collect();
         let expected = serde_json::to_vec(&expected).unwrap();
-        assert_eq!(body(Form::Array, Coding::Gzip, &segments), expected);
-        assert_eq!(body(Form::Array, Coding::Identity, &segments), expected);
+        for coding in Coding::ALL {
+            assert!(body(Form::Array, coding, &segments) == expected, "{coding:?}");
+        }
     }
 }

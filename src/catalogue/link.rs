@@ -12,6 +12,9 @@ pub struct Link {
     start: Instant,
     /// Milliseconds since `start`, plus one; 0 while the database answers.
     away_since: AtomicU64,
+    /// When the follower last had an answer, in milliseconds since `start`, and the revision in it.
+    polled: AtomicU64,
+    seen: AtomicU64,
     metrics: Metrics,
 }
 
@@ -19,7 +22,26 @@ impl Link {
     /// Taken to be there until it is seen not to be.
     pub fn new(metrics: &Metrics) -> Self {
         metrics.database_up.set(1);
-        Self { start: Instant::now(), away_since: AtomicU64::new(0), metrics: metrics.clone() }
+        let zero = || AtomicU64::new(0);
+        let (away_since, polled, seen) = (zero(), zero(), zero());
+        Self { start: Instant::now(), away_since, polled, seen, metrics: metrics.clone() }
+    }
+
+    /// The follower was told that the database is at `revision`.
+    pub fn polled(&self, revision: u64) {
+        self.seen.store(revision, Ordering::Relaxed);
+        self.polled.store(self.millis(), Ordering::Relaxed);
+    }
+
+    /// How long ago the follower last had an answer (or this was made, before the first), and the revision
+    /// in it.
+    pub fn last_poll(&self) -> (Duration, u64) {
+        let at = Duration::from_millis(self.polled.load(Ordering::Relaxed));
+        (self.start.elapsed().saturating_sub(at), self.seen.load(Ordering::Relaxed))
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
     }
 
     /// For how long the database has been away.
@@ -32,7 +54,7 @@ impl Link {
     pub fn observe<T>(&self, result: &Result<T, StoreError>) {
         match result {
             Err(StoreError::Away(_) | StoreError::TimedOut(_) | StoreError::Misconfigured(_)) => {
-                let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
+                let now = self.millis() + 1;
                 if self.away_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
                     self.metrics.database_up.set(0);
                     if let Err(error) = result {

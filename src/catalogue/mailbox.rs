@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::Error;
 use super::plan::{Outcome, Work};
-use crate::store::Head;
+use crate::store::{Head, RetryKey};
 
 /// What a client is told of its write.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,8 +17,6 @@ pub struct Receipt {
     pub head: Head,
     /// What came of it.
     pub outcome: Outcome,
-    /// The JSON of the movies that were created, in their order, where it was asked for.
-    pub json: Vec<bytes::Bytes>,
 }
 
 const WAITING: u8 = 0;
@@ -50,6 +48,8 @@ impl Drop for GiveUp {
 pub struct Command {
     /// What is to be done.
     pub work: Work,
+    /// Under what it is done only once, if at all.
+    pub key: Option<RetryKey>,
     reply: oneshot::Sender<Result<Receipt, Error>>,
     claim: Claim,
     /// The bytes that it takes of the mailbox until it is answered.
@@ -78,6 +78,7 @@ impl Command {
 pub struct Mailbox {
     /// `None` once it is closed.
     commands: Mutex<Option<mpsc::Sender<Command>>>,
+    observer: mpsc::WeakSender<Command>,
     capacity: usize,
     room: Arc<Semaphore>,
     bytes: usize,
@@ -91,6 +92,7 @@ impl Mailbox {
         let capacity = sender.max_capacity();
         (
             Self {
+                observer: sender.downgrade(),
                 commands: Mutex::new(Some(sender)),
                 capacity,
                 room: Arc::new(Semaphore::new(bytes)),
@@ -100,9 +102,14 @@ impl Mailbox {
         )
     }
 
-    /// How many commands wait.
+    /// How many commands wait. Takes no lock: whoever asks is in nobody's way.
     pub fn waiting(&self) -> usize {
-        self.sender().map_or(0, |commands| self.capacity - commands.capacity())
+        self.observer.upgrade().map_or(0, |commands| self.capacity - commands.capacity())
+    }
+
+    /// What commands that are not answered yet weigh, in bytes.
+    pub fn waiting_bytes(&self) -> usize {
+        self.bytes - self.room.available_permits().min(self.bytes)
     }
 
     /// Takes no more commands.
@@ -114,12 +121,17 @@ impl Mailbox {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Leaves `work` and waits for its receipt, at most for `patience`.
+    /// Leaves `work` and waits for its receipt, at most for `patience`. With a `key` it is done once.
     ///
     /// # Errors
     /// [`Error::Busy`] at once when it has no room; [`Error::NotExecuted`] or [`Error::OutcomeUnknown`] when
     /// patience ends; else what the writer says.
-    pub async fn send(&self, work: Work, patience: Duration) -> Result<Receipt, Error> {
+    pub async fn send(
+        &self,
+        work: Work,
+        key: Option<RetryKey>,
+        patience: Duration,
+    ) -> Result<Receipt, Error> {
         let weight = work.weight().min(self.bytes);
         let permits = u32::try_from(weight).unwrap_or(u32::MAX);
         let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(permits) else {
@@ -127,7 +139,7 @@ impl Mailbox {
         };
         let (reply, receipt) = oneshot::channel();
         let claim = Claim::default();
-        let command = Command { work, reply, claim: claim.clone(), _room: room };
+        let command = Command { work, key, reply, claim: claim.clone(), _room: room };
         self.sender().ok_or(Error::Stopping)?.try_send(command).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Error::Busy,
             mpsc::error::TrySendError::Closed(_) => Error::Stopping,
@@ -150,6 +162,7 @@ impl Mailbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::plan::Condition;
 
     fn mailbox(commands: usize, bytes: usize) -> (Arc<Mailbox>, mpsc::Receiver<Command>) {
         let (mailbox, receiver) = Mailbox::new(commands, bytes);
@@ -160,7 +173,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(10);
 
     fn receipt() -> Receipt {
-        Receipt { head: Head { revision: 1, stamp: 1 }, outcome: Outcome::Deleted, json: Vec::new() }
+        Receipt { head: Head { revision: 1, stamp: 1 }, outcome: Outcome::Deleted }
     }
 
     #[tokio::test(start_paused = true)]
@@ -168,20 +181,22 @@ mod tests {
         let (mailbox, _writer) = mailbox(1, 1 << 20);
         let first = tokio::spawn({
             let mailbox = Arc::clone(&mailbox);
-            async move { mailbox.send(Work::Delete(1), LONG).await }
+            async move { mailbox.send(Work::Delete(1, Condition::default()), None, LONG).await }
         });
         tokio::task::yield_now().await;
-        assert_eq!(mailbox.send(Work::Delete(2), LONG).await, Err(Error::Busy));
+        assert_eq!(mailbox.send(Work::Delete(2, Condition::default()), None, LONG).await, Err(Error::Busy));
         first.abort();
     }
 
     #[tokio::test(start_paused = true)]
     async fn bytes_are_bounded_and_given_back() {
-        let weight = Work::Delete(1).weight();
+        let weight = Work::Delete(1, Condition::default()).weight();
         let (mailbox, mut writer) = mailbox(100, weight + 1);
         let send = |id| {
             let mailbox = Arc::clone(&mailbox);
-            tokio::spawn(async move { mailbox.send(Work::Delete(id), LONG).await })
+            tokio::spawn(
+                async move { mailbox.send(Work::Delete(id, Condition::default()), None, LONG).await },
+            )
         };
         let first = send(1);
         tokio::task::yield_now().await;
@@ -198,12 +213,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_time_out_knows_whether_the_writer_had_it() {
         let (mailbox, mut writer) = mailbox(10, 1 << 20);
-        assert!(matches!(mailbox.send(Work::Delete(1), SHORT).await, Err(Error::NotExecuted(_))));
+        assert!(matches!(
+            mailbox.send(Work::Delete(1, Condition::default()), None, SHORT).await,
+            Err(Error::NotExecuted(_))
+        ));
         assert!(!writer.recv().await.unwrap().take(), "given up before it was taken");
 
         let taken = tokio::spawn({
             let mailbox = Arc::clone(&mailbox);
-            async move { mailbox.send(Work::Delete(2), SHORT).await }
+            async move { mailbox.send(Work::Delete(2, Condition::default()), None, SHORT).await }
         });
         let command = writer.recv().await.unwrap();
         assert!(command.take());
@@ -213,7 +231,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_hangs_up_gives_its_command_up() {
         let (mailbox, mut writer) = mailbox(10, 1 << 20);
-        let sent = tokio::spawn(async move { mailbox.send(Work::Delete(1), LONG).await });
+        let sent =
+            tokio::spawn(
+                async move { mailbox.send(Work::Delete(1, Condition::default()), None, LONG).await },
+            );
         let command = writer.recv().await.unwrap();
         sent.abort();
         let _ = sent.await;

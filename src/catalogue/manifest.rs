@@ -6,8 +6,11 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 
-use super::join::{Coding, Frame};
+use super::coding::Coding;
+use super::each::Each;
+use super::join::Frame;
 use super::segment::Form;
 use crate::store::{Changes, Head, History, SegmentRef};
 
@@ -29,7 +32,7 @@ pub struct Manifest {
     head: Head,
     segments: Vec<SegmentRef>,
     movies: u64,
-    assemblies: [OnceLock<Assembly>; 4],
+    assemblies: Each<OnceLock<Assembly>>,
     /// Set when a newer one takes its place: what nobody asks for once this one is dropped.
     superseded: OnceLock<(Vec<SegmentRef>, UnboundedSender<Vec<SegmentRef>>)>,
 }
@@ -37,7 +40,7 @@ pub struct Manifest {
 impl Manifest {
     fn new(epoch: u64, head: Head, segments: Vec<SegmentRef>) -> Self {
         let movies = segments.iter().map(|segment| u64::from(segment.movies)).sum();
-        Self { epoch, head, segments, movies, assemblies: Default::default(), superseded: OnceLock::new() }
+        Self { epoch, head, segments, movies, assemblies: Each::default(), superseded: OnceLock::new() }
     }
 
     /// The manifest that `changes`, which were read as changes since `known`, lead to; `known` itself when
@@ -84,13 +87,14 @@ impl Manifest {
 
     /// Where the body in `form` and `coding` is kept.
     pub fn assembly(&self, form: Form, coding: Coding) -> &OnceLock<Assembly> {
-        let [a, b, c, d] = &self.assemblies;
-        match (form, coding) {
-            (Form::Array, Coding::Identity) => a,
-            (Form::Array, Coding::Gzip) => b,
-            (Form::Lines, Coding::Identity) => c,
-            (Form::Lines, Coding::Gzip) => d,
-        }
+        self.assemblies.of(form, coding)
+    }
+
+    /// The forms and codings in which the collection was asked for since this manifest is current, but for the
+    /// array that is not coded.
+    pub fn asked(&self) -> Vec<(Form, Coding)> {
+        let all = Form::ALL.iter().flat_map(|form| Coding::ALL.map(|coding| (*form, coding)));
+        all.skip(1).filter(|(form, coding)| self.assembly(*form, *coding).get().is_some()).collect()
     }
 
     /// Newer ones compare greater.
@@ -129,18 +133,37 @@ pub struct Published {
     current: ArcSwapOption<Manifest>,
     /// Publishers take turns; readers never wait for it.
     publishing: Mutex<()>,
+    /// The revision of the current manifest, for those who wait for a later one.
+    revision: watch::Sender<u64>,
     janitor: UnboundedSender<Vec<SegmentRef>>,
 }
 
 impl Published {
     /// Nothing is published yet. What nobody asks for any more goes to `janitor`.
     pub fn new(janitor: UnboundedSender<Vec<SegmentRef>>) -> Self {
-        Self { current: ArcSwapOption::empty(), publishing: Mutex::new(()), janitor }
+        Self {
+            current: ArcSwapOption::empty(),
+            publishing: Mutex::new(()),
+            revision: watch::Sender::new(0),
+            janitor,
+        }
     }
 
-    /// The current manifest.
+    /// What `look` makes of the current manifest, without holding it: workers that look at the same time do not
+    /// contend for its count of holders.
+    pub fn look<T>(&self, look: impl FnOnce(&Manifest) -> T) -> Option<T> {
+        self.current.load().as_deref().map(look)
+    }
+
+    /// The current manifest, to be held.
     pub fn load(&self) -> Option<Arc<Manifest>> {
         self.current.load_full()
+    }
+
+    /// Comes when the current manifest is of `revision` or a later one.
+    pub async fn reached(&self, revision: u64) {
+        // The sender lives as long as this does, so nothing but the revision ends the wait.
+        let _ = self.revision.subscribe().wait_for(|current| *current >= revision).await;
     }
 
     /// Publishes `next`, which a writer made under the lock of the revision row, unless something as new or
@@ -169,6 +192,7 @@ impl Published {
             Some(current) if current.order() >= next.order() => return Arc::clone(current),
             _ => self.current.store(Some(Arc::clone(&next))),
         }
+        self.revision.send_replace(next.head.revision);
         if let Some(current) = current {
             let gone = current
                 .segments
@@ -235,6 +259,24 @@ mod tests {
         published.publish(Manifest::advanced(Some(&old), restored));
         let late = old.written(head(6, 60), &[]);
         assert_eq!(published.publish(late).head(), head(3, 31));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_revision_is_woken_by_it() {
+        let (janitor, _gone) = tokio::sync::mpsc::unbounded_channel();
+        let published = Arc::new(Published::new(janitor));
+        let old = published.publish(first());
+        published.reached(5).await;
+        let waiting = tokio::spawn({
+            let published = Arc::clone(&published);
+            async move { published.reached(7).await }
+        });
+        tokio::task::yield_now().await;
+        published.publish(old.written(head(6, 60), &[]));
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        published.publish(old.written(head(8, 80), &[]));
+        waiting.await.unwrap();
     }
 
     #[test]

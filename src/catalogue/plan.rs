@@ -1,97 +1,27 @@
 //! What a batch of writes comes to: decided in memory, from what the database knows.
 //!
-//! The commands are taken in their order, each on top of the ones before. A command that must fail (a
-//! duplicate, a movie that is not there) fails alone and leaves nothing. A command that this batch cannot
-//! express (a delete of a movie that the same batch makes) ends it: the next batch begins there.
+//! The commands are taken in their order, each on top of the ones before: what a command is told is what it
+//! made of the movies, whatever a later one of the same batch makes of them. A command that must fail (a
+//! duplicate, a movie that is not there or is not as it was) fails alone and leaves nothing.
 
+mod change;
 mod names;
+mod packed;
+mod retry;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
+pub use work::{Condition, Known, Merged, Outcome, Work, Written, wanted};
+
 use super::manifest::Manifest;
-use crate::domain::{GenreName, Movie, NewMovie, Parts};
-use crate::store::{Changeset, Facts, Head, NextIds, Put, SegmentRef, Wanted};
+use super::segment::{fingerprint, movie_json};
+use crate::domain::{Movie, NewMovie};
+use crate::store::{Changeset, Facts, Head, KeptAnswer, NextIds, Put, RetryKey, SegmentRef};
 use names::Names;
-
-/// What a client wants done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Work {
-    /// All of these movies are made, or none.
-    Create(Vec<NewMovie>),
-    /// Those that are not there are made, and these parts of the others replaced. Each has an `imdb_id`.
-    Merge(Vec<NewMovie>, Parts),
-    /// A movie goes.
-    Delete(u64),
-    /// A genre without movies is made.
-    CreateGenre(GenreName),
-    /// Movies for a collection that has none; nothing where it has some.
-    Sample {
-        /// Only into a database that was never written to.
-        only_new: bool,
-        /// The movies.
-        movies: Vec<NewMovie>,
-    },
-}
-
-impl Work {
-    fn movies(&self) -> &[NewMovie] {
-        match self {
-            Self::Create(movies) | Self::Merge(movies, _) | Self::Sample { movies, .. } => movies,
-            Self::Delete(_) | Self::CreateGenre(_) => &[],
-        }
-    }
-
-    /// How many movies it brings; at least 1.
-    pub fn len(&self) -> usize {
-        self.movies().len().max(1)
-    }
-
-    /// About how many bytes of memory it holds.
-    pub fn weight(&self) -> usize {
-        size_of::<Self>() + self.movies().iter().map(NewMovie::weight).sum::<usize>()
-    }
-}
-
-/// What a merge did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Merged {
-    /// Movies that were not there.
-    pub created: u64,
-    /// Movies that were there and differed.
-    pub changed: u64,
-    /// Movies that were there just so. A merge of these alone raises no revision.
-    pub unchanged: u64,
-}
-
-/// What came of one command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The movies have these ids, in their order.
-    Created(Vec<u64>),
-    /// The movies were merged.
-    Merged(Merged),
-    /// The movie is gone.
-    Deleted,
-    /// The genre is there, under this slug.
-    GenreCreated {
-        /// Its slug.
-        slug: String,
-    },
-    /// There is no such movie.
-    NoMovie,
-    /// An `imdb_id` is taken, by a movie that is there or by one earlier in the same array.
-    DuplicateImdbId {
-        /// The place of the movie in the array.
-        index: usize,
-    },
-    /// The genre exists, in this spelling.
-    DuplicateGenre {
-        /// Its name.
-        name: String,
-    },
-}
+use retry::Answers;
 
 /// The state that a batch builds on.
 pub struct Base<'a> {
@@ -107,6 +37,10 @@ pub struct Base<'a> {
     pub stamp: u64,
     /// The most segments that it may touch, unless a single command touches more.
     pub max_segments: usize,
+    /// What was answered before under the keys of the batch.
+    pub answers: Vec<KeptAnswer>,
+    /// Whether more answers may be kept.
+    pub has_room: bool,
 }
 
 /// What a batch comes to.
@@ -116,41 +50,33 @@ pub struct Plan {
     pub outcomes: Vec<Outcome>,
     /// What is to be written; `None` when nothing changes.
     pub changes: Option<Changeset>,
+    /// The answers that are to be kept under their keys: each with what makes it, and in one transaction with
+    /// it, whether there are changes or not.
+    pub keep: Vec<(RetryKey, Vec<u8>)>,
 }
 
-/// What the database must be asked before `work` can be planned.
-pub fn wanted<'a>(work: impl IntoIterator<Item = &'a Work>) -> Wanted {
-    let mut wanted = Wanted::default();
-    for work in work {
-        for movie in work.movies() {
-            wanted.imdb_ids.extend(movie.imdb_id.as_ref().map(|id| id.as_str().to_owned()));
-            wanted.genres.extend(movie.genres.iter().map(GenreName::key));
-            wanted.directors.extend(movie.directors.iter().map(crate::domain::DirectorName::key));
-        }
-        match work {
-            Work::Delete(id) => drop(wanted.ids.insert(*id)),
-            Work::CreateGenre(name) => drop(wanted.genres.insert(name.key())),
-            Work::Merge(..) => wanted.whole = true,
-            Work::Create(_) | Work::Sample { .. } => {}
-        }
-    }
-    wanted
-}
-
-/// Plans as many of `work`, from the first on, as one transaction can do.
-pub fn plan<'a>(work: impl IntoIterator<Item = &'a Work>, base: Base<'_>) -> Plan {
+/// Plans as many of `work`, from the first on, as one transaction can do. What has a key is done once.
+pub fn plan<'a>(
+    work: impl IntoIterator<Item = (&'a Work, Option<&'a RetryKey>)>,
+    mut base: Base<'_>,
+) -> Plan {
+    let mut answers = Answers::new(std::mem::take(&mut base.answers), base.has_room);
     let mut planner = Planner::new(base);
     let mut outcomes = Vec::new();
-    for work in work {
+    for (work, key) in work {
         if planner.is_full() {
             break;
         }
-        match planner.one(work) {
-            Some(outcome) => outcomes.push(outcome),
-            None => break,
-        }
+        let outcome = key.and_then(|key| answers.to(key)).unwrap_or_else(|| {
+            let outcome = planner.one(work);
+            if let Some(key) = key {
+                answers.note(*key, &outcome);
+            }
+            outcome
+        });
+        outcomes.push(outcome);
     }
-    Plan { outcomes, changes: planner.finish() }
+    Plan { outcomes, changes: planner.finish(), keep: answers.finish() }
 }
 
 struct Planner<'a> {
@@ -173,11 +99,11 @@ struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     fn new(base: Base<'a>) -> Self {
-        let Facts { by_imdb_id, movies, genres, directors, slugs } = base.facts;
+        let Facts { by_imdb_id, movies, genres, directors, slugs, numbers } = base.facts;
         Self {
             manifest: base.manifest,
             next_movie: base.next_ids.movie,
-            names: Names::new(genres, directors, slugs, base.next_ids),
+            names: Names::new(genres, directors, slugs, numbers, base.next_ids),
             by_imdb_id,
             stored: movies,
             now: base.now,
@@ -193,20 +119,13 @@ impl<'a> Planner<'a> {
         self.segments.len() >= self.max_segments
     }
 
-    /// The outcome of one command; `None` when this batch cannot take it.
-    fn one(&mut self, work: &Work) -> Option<Outcome> {
-        Some(match work {
-            Work::Create(movies) => self.create_all(movies),
-            Work::Sample { only_new, movies } => {
-                let Head { revision, .. } = self.manifest.head();
-                let wanted = if *only_new { revision == 0 } else { self.manifest.movies() == 0 };
-                // An earlier command of this batch counts as well.
-                if wanted && self.put.is_empty() {
-                    self.create_all(movies)
-                } else {
-                    Outcome::Created(Vec::new())
-                }
-            }
+    /// The outcome of one command.
+    fn one(&mut self, work: &Work) -> Outcome {
+        match work {
+            Work::Create(movies) => self.duplicate(movies).unwrap_or_else(|| {
+                Outcome::Created(movies.iter().map(|movie| written(&self.create(movie))).collect())
+            }),
+            Work::Sample { only_new, movies } => self.sample(*only_new, movies),
             Work::Merge(movies, parts) => {
                 let mut merged = Merged::default();
                 for movie in movies {
@@ -214,110 +133,64 @@ impl<'a> Planner<'a> {
                 }
                 Outcome::Merged(merged)
             }
-            Work::Delete(id) if self.put.contains_key(id) => return None,
-            Work::Delete(id) => self.delete(*id),
+            Work::Upsert(movies) => self.upsert(movies),
+            Work::Change(id, change, condition) => self.change(*id, change, condition),
+            Work::Delete(id, condition) => self.delete(*id, condition),
+            Work::DeleteMany(ids) => {
+                let (deleted, missing) = ids.iter().partition(|id| self.discard(**id));
+                Outcome::DeletedMany { deleted, missing }
+            }
             Work::CreateGenre(name) => match self.names.existing_genre(name) {
                 Some(name) => Outcome::DuplicateGenre { name },
                 None => Outcome::GenreCreated { slug: self.names.create_genre(name) },
             },
-        })
-    }
-
-    fn create_all(&mut self, movies: &[NewMovie]) -> Outcome {
-        let mut seen = BTreeSet::new();
-        for (index, movie) in movies.iter().enumerate() {
-            if let Some(imdb_id) = &movie.imdb_id
-                && (self.by_imdb_id.contains_key(imdb_id.as_str()) || !seen.insert(imdb_id.as_str()))
-            {
-                return Outcome::DuplicateImdbId { index };
-            }
         }
-        Outcome::Created(movies.iter().map(|movie| self.create(movie)).collect())
     }
 
-    fn create(&mut self, new: &NewMovie) -> u64 {
+    fn sample(&mut self, only_new: bool, movies: &[NewMovie]) -> Outcome {
+        let Head { revision, .. } = self.manifest.head();
+        let wanted = if only_new { revision == 0 } else { self.manifest.movies() == 0 };
+        // An earlier command of this batch counts as well.
+        if !wanted || !self.put.is_empty() || self.duplicate(movies).is_some() {
+            return Outcome::Loaded(0);
+        }
+        movies.iter().for_each(|movie| drop(self.create(movie)));
+        Outcome::Loaded(movies.len())
+    }
+
+    /// Makes a movie that may be made.
+    fn create(&mut self, new: &NewMovie) -> Movie {
         let id = self.next_movie;
         self.next_movie += 1;
-        let movie = Movie {
-            id,
-            imdb_id: new.imdb_id.clone(),
-            title: new.title.clone(),
-            year: new.year,
-            runtime_minutes: new.runtime_minutes,
-            directors: new.directors.clone(),
-            genres: new.genres.clone(),
-            rating: new.rating,
-            votes: new.votes,
-            popularity: new.popularity,
-            version: 1,
-            created_at: self.now,
-            updated_at: self.now,
-        };
-        if let Some(imdb_id) = &movie.imdb_id {
-            self.by_imdb_id.insert(imdb_id.as_str().to_owned(), id);
-        }
         self.touch(id, 1);
-        self.names.count(&movie.genres, 1);
-        self.write(movie);
-        id
+        self.names.count(&new.genres, 1);
+        self.write(new.clone().first(id, self.now))
     }
 
-    /// Merges one movie; one without an `imdb_id` is new.
-    fn merge(&mut self, new: &NewMovie, parts: Parts, merged: &mut Merged) {
-        let known = new.imdb_id.as_ref().and_then(|imdb_id| self.by_imdb_id.get(imdb_id.as_str())).copied();
-        let Some((id, current)) = known.and_then(|id| Some((id, self.current(id)?))) else {
-            merged.created += 1;
-            self.create(new);
-            return;
+    /// A movie as the batch has it so far.
+    fn current(&self, id: u64) -> Option<&Movie> {
+        self.put.get(&id).map(|put| &put.movie).or_else(|| self.stored.get(&id))
+    }
+
+    /// Removes a movie; whether there was one.
+    fn discard(&mut self, id: u64) -> bool {
+        let Some(movie) = self.current(id).cloned() else {
+            return false;
         };
-        let mut next = current.clone();
-        next.title = new.title.clone();
-        next.year = new.year;
-        next.runtime_minutes = new.runtime_minutes;
-        next.genres = self.names.spelt_genres(&new.genres);
-        if parts.directors {
-            next.directors = self.names.spelt_directors(&new.directors);
-        }
-        if parts.ratings {
-            (next.rating, next.votes) = (new.rating, new.votes);
-        }
-        if parts.popularity {
-            next.popularity = new.popularity;
-        }
-        if next == current {
-            merged.unchanged += 1;
-            return;
-        }
-        merged.changed += 1;
-        next.version += 1;
-        next.updated_at = self.now;
-        if self.stored.contains_key(&id) {
+        self.put.remove(&id);
+        if self.stored.remove(&id).is_some() {
             self.remove.insert(id);
         }
-        self.touch(id, 0);
-        self.names.count(&current.genres, -1);
-        self.names.count(&next.genres, 1);
-        self.write(next);
+        self.forget_imdb_id(&movie);
+        self.touch(id, -1);
+        self.names.count(&movie.genres, -1);
+        true
     }
 
-    fn current(&self, id: u64) -> Option<Movie> {
-        match self.put.get(&id) {
-            Some(put) => Some(put.movie.clone()),
-            None => self.stored.get(&id).cloned(),
-        }
-    }
-
-    fn delete(&mut self, id: u64) -> Outcome {
-        let Some(movie) = self.stored.remove(&id) else {
-            return Outcome::NoMovie;
-        };
+    fn forget_imdb_id(&mut self, movie: &Movie) {
         if let Some(imdb_id) = &movie.imdb_id {
             self.by_imdb_id.remove(imdb_id.as_str());
         }
-        self.remove.insert(id);
-        self.touch(id, -1);
-        self.names.count(&movie.genres, -1);
-        Outcome::Deleted
     }
 
     fn touch(&mut self, id: u64, movies: i64) {
@@ -325,10 +198,14 @@ impl<'a> Planner<'a> {
     }
 
     /// Notes a movie to be written, its names in the spelling that stays.
-    fn write(&mut self, mut movie: Movie) {
+    fn write(&mut self, mut movie: Movie) -> Movie {
         let genres = self.names.genre_ids(&mut movie.genres);
         let directors = self.names.director_ids(&mut movie.directors);
-        self.put.insert(movie.id, Put { movie, genres, directors });
+        if let Some(imdb_id) = &movie.imdb_id {
+            self.by_imdb_id.insert(imdb_id.as_str().to_owned(), movie.id);
+        }
+        self.put.insert(movie.id, Put { movie: movie.clone(), genres, directors });
+        movie
     }
 
     fn finish(self) -> Option<Changeset> {
@@ -352,6 +229,11 @@ impl<'a> Planner<'a> {
             segments: segments.collect(),
         })
     }
+}
+
+/// What a client is told of a movie that it wrote.
+fn written(movie: &Movie) -> Written {
+    Written { id: movie.id, json: movie_json(movie) }
 }
 
 #[cfg(test)]

@@ -8,13 +8,14 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::oneshot;
 
 use super::cache::{GenreList, Key};
-use super::join::{Coding, Frame, Framing, Pieces, coded};
+use super::coding::Coding;
+use super::join::{Frame, Framing, Pieces};
 use super::manifest::{Assembly, Manifest};
 use super::segment::{EncodedSegment, Form};
 use super::spool::{SpoolError, SpooledBody};
 use super::{Body, Error, LoadCost, Shared, Source};
 use crate::domain::Movie;
-use crate::store::{Changes, History, SegmentRef, StoreError};
+use crate::store::{Changes, Changeset, History, SegmentRef, StoreError};
 use crate::telemetry::Purpose;
 
 /// Bodies up to this length are kept as one run of bytes; larger ones are sent segment by segment.
@@ -24,16 +25,38 @@ const LOADS_AT_ONCE: usize = 4;
 /// The pause before a read whose connection broke begins again.
 const BREATH: Duration = Duration::from_millis(10);
 
+/// Whether the shelf is asked for a segment that the cache lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Before the database is.
+    First,
+    /// It was asked already.
+    NoMore,
+}
+
 /// Why a load gives no segment under the key that it was asked for.
 #[derive(Debug, Clone)]
 pub(super) enum Miss {
     /// The database has moved on. This is the manifest that it moved to, published by now, and the segment
     /// as it is there (`None` when it is no longer there).
-    Moved { manifest: Arc<Manifest>, segment: Arc<EncodedSegment> },
+    Moved { manifest: Arc<Manifest>, segment: Arc<EncodedSegment>, from: Source },
     /// The collection is heavier than the cache may be.
     Outgrown,
     /// The database failed.
     Failed(Error),
+}
+
+impl Miss {
+    /// The same for one of those who waited for it: who did not load was served by another's load.
+    fn told_to_one_who_loaded(&self, loaded: bool) -> Self {
+        let mut told = self.clone();
+        if let Self::Moved { from, .. } = &mut told
+            && !loaded
+        {
+            *from = Source::Collapsed;
+        }
+        told
+    }
 }
 
 /// A collection in a file, the state that it is, and how it was come by.
@@ -41,13 +64,36 @@ type Spooled = (Arc<Manifest>, SpooledBody, Source);
 /// A loaded segment and what it cost.
 type Loaded = (Arc<EncodedSegment>, Source);
 
+/// Those of `all`, which are in the order of their ids, that are of segment `number`.
+fn of_segment<T>(all: &[T], number: u64, id: impl Fn(&T) -> u64) -> &[T] {
+    let first = all.partition_point(|one| id(one) >> 8 < number);
+    let end = all.partition_point(|one| id(one) >> 8 <= number);
+    all.get(first..end).unwrap_or_default()
+}
+
 impl Shared {
     /// Encodes the movies of one segment.
     pub(super) fn encode(&self, movies: &[Movie]) -> EncodedSegment {
-        let segment = EncodedSegment::encode(movies);
+        self.counted(EncodedSegment::encode(movies))
+    }
+
+    /// Encodes segment `number` as `changes` make it of what it was `before`.
+    pub(super) fn change(&self, before: &EncodedSegment, number: u64, changes: &Changeset) -> EncodedSegment {
+        let gone = of_segment(&changes.remove, number, |id| *id);
+        let put = of_segment(&changes.put, number, |put| put.movie.id);
+        self.counted(before.changed(gone, put.iter().map(|put| &put.movie)))
+    }
+
+    fn counted(&self, segment: EncodedSegment) -> EncodedSegment {
         self.metrics.segments_encoded.inc();
-        self.metrics.bytes_encoded.inc_by(segment.json().len() as u64);
+        self.metrics.bytes_encoded.inc_by(segment.plain_len() as u64);
         segment
+    }
+
+    /// Makes another form and coding of a segment, from its array.
+    pub(super) fn make(&self, array: &EncodedSegment, form: Form, coding: Coding) -> EncodedSegment {
+        self.metrics.segments_coded(coding.name()).inc();
+        array.to(form, coding)
     }
 
     /// Publishes what `changes`, read as changes since `known`, lead to; returns it, even where something
@@ -59,7 +105,7 @@ impl Shared {
     }
 
     /// What a failed read is told.
-    fn failed(&self, error: &StoreError) -> Error {
+    pub(super) fn failed(&self, error: &StoreError) -> Error {
         self.link.observe::<()>(&Err(error.clone()));
         match error {
             StoreError::Away(_) | StoreError::TimedOut(_) | StoreError::PoolExhausted(_) => {
@@ -77,22 +123,26 @@ impl Shared {
         }
     }
 
-    /// One segment of `manifest`: cached, or loaded by a task of its own that goes on when the request that
-    /// began it is dropped.
+    /// One segment of `manifest`: cached, or made by a task of its own that goes on when the request that began
+    /// it is dropped. It never runs on a thread that serves: to compress is too long for those who wait there.
     pub(super) async fn segment(
         self: &Arc<Self>,
         manifest: &Arc<Manifest>,
         segment: SegmentRef,
         form: Form,
+        coding: Coding,
+        shelf: Ask,
     ) -> Result<Loaded, Miss> {
-        if let Some(cached) = self.cache.get(Key::new(segment, form)).await {
+        let key = Key::new(segment, form, coding);
+        if let Some(cached) = self.cache.get(key).await {
             return Ok((cached, Source::Cache));
         }
         let (shared, manifest) = (Arc::clone(self), Arc::clone(manifest));
         let task = self.runtime.spawn(async move {
-            match form {
-                Form::Array => shared.segment_or_load(&manifest, segment).await,
-                Form::Lines => shared.lines_or_load(&manifest, segment).await,
+            if key == Key::of_array(segment) {
+                shared.array_or_load(&manifest, segment, shelf).await
+            } else {
+                shared.made_or_make(&manifest, segment, form, coding, shelf).await
             }
         });
         task.await.unwrap_or_else(|error| {
@@ -101,50 +151,64 @@ impl Shared {
         })
     }
 
-    async fn segment_or_load(
+    async fn array_or_load(
         self: &Arc<Self>,
         manifest: &Arc<Manifest>,
         segment: SegmentRef,
+        shelf: Ask,
     ) -> Result<Loaded, Miss> {
         let mut cost = LoadCost::default();
-        let load = self.load(manifest, segment, &mut cost);
-        match self.cache.get_or_load(Key::new(segment, Form::Array), load).await {
+        let load = async {
+            if shelf == Ask::First && self.shelf.is_some() {
+                let began = Instant::now();
+                let borrowed = self.borrow(segment).await;
+                cost.redis = began.elapsed();
+                if let Some(borrowed) = borrowed {
+                    cost.segments = 1;
+                    return Ok(borrowed);
+                }
+            }
+            self.load(manifest, segment, &mut cost).await
+        };
+        match self.cache.get_or_load(Key::of_array(segment), load).await {
             Ok((encoded, true)) => Ok((encoded, Source::Load(cost))),
             Ok((encoded, false)) => Ok((encoded, Source::Collapsed)),
-            Err(miss) => Err((*miss).clone()),
+            Err(miss) => Err(miss.told_to_one_who_loaded(cost.segments > 0)),
         }
     }
 
-    /// Lines are made from the array's bytes: the database is asked only where those are missing too.
-    async fn lines_or_load(
+    /// Every other form and coding is made of the array, once, when it is first asked for: the database is asked
+    /// only where the array is missing too.
+    async fn made_or_make(
         self: &Arc<Self>,
         manifest: &Arc<Manifest>,
         segment: SegmentRef,
+        form: Form,
+        coding: Coding,
+        shelf: Ask,
     ) -> Result<Loaded, Miss> {
-        let mut source = Source::Cache;
-        let load = async {
-            let (array, from) = match self.cache.get(Key::new(segment, Form::Array)).await {
-                Some(array) => (array, Source::Load(LoadCost::default())),
-                None => self.segment_or_load(manifest, segment).await?,
+        let (mut source, mut began_it) = (Source::Cache, false);
+        let make = async {
+            began_it = true;
+            let (array, from) = match self.cache.get(Key::of_array(segment)).await {
+                Some(array) => (array, Source::Cache),
+                None => self.array_or_load(manifest, segment, shelf).await?,
             };
-            source = from;
-            Ok::<_, Miss>(Arc::new(array.to_lines()))
+            let began = Instant::now();
+            let made = Arc::new(self.make(&array, form, coding));
+            source = from.and(Source::Load(LoadCost { encode: began.elapsed(), ..LoadCost::default() }));
+            Ok::<_, Miss>(made)
         };
-        match self.cache.get_or_load(Key::new(segment, Form::Lines), load).await {
+        match self.cache.get_or_load(Key::new(segment, form, coding), make).await {
             Ok((encoded, true)) => Ok((encoded, source)),
             Ok((encoded, false)) => Ok((encoded, Source::Collapsed)),
-            Err(miss) => Err(match (*miss).clone() {
-                Miss::Moved { manifest, segment } => {
-                    Miss::Moved { manifest, segment: Arc::new(segment.to_lines()) }
-                }
-                other => other,
-            }),
+            Err(miss) => Err(miss.told_to_one_who_loaded(began_it)),
         }
     }
 
     /// Reads a segment and, in the same moment, whether the database has moved on.
     async fn load(
-        &self,
+        self: &Arc<Self>,
         manifest: &Arc<Manifest>,
         segment: SegmentRef,
         cost: &mut LoadCost,
@@ -165,16 +229,22 @@ impl Shared {
         cost.encode = began.elapsed();
         cost.segments = 1;
         if changes.history == History::Same {
+            self.lend_loaded(segment, &encoded);
             return Ok(encoded);
         }
         let moved = self.advance(Some(manifest), changes);
+        let from = Source::Load(*cost);
         match moved.segment(segment.number) {
-            Some(now) if now.stamp == segment.stamp => Ok(encoded),
-            Some(now) => {
-                self.cache.insert(Key::new(now, Form::Array), Arc::clone(&encoded)).await;
-                Err(Miss::Moved { manifest: moved, segment: encoded })
+            Some(now) if now.stamp == segment.stamp => {
+                self.lend_loaded(now, &encoded);
+                Ok(encoded)
             }
-            None => Err(Miss::Moved { manifest: moved, segment: encoded }),
+            Some(now) => {
+                self.lend_loaded(now, &encoded);
+                self.cache.insert(Key::of_array(now), Arc::clone(&encoded)).await;
+                Err(Miss::Moved { manifest: moved, segment: encoded, from })
+            }
+            None => Err(Miss::Moved { manifest: moved, segment: encoded, from }),
         }
     }
 
@@ -185,7 +255,7 @@ impl Shared {
             Assembly::Pieces(frame) => {
                 let mut segments = Vec::with_capacity(manifest.segments().len());
                 for segment in manifest.segments().iter().filter(|segment| segment.movies > 0) {
-                    segments.push(self.cache.get(Key::new(*segment, form)).await?);
+                    segments.push(self.cache.get(Key::new(*segment, form, coding)).await?);
                 }
                 Some(Body::Pieces(Pieces::new(frame.clone(), segments)))
             }
@@ -199,20 +269,27 @@ impl Shared {
         form: Form,
         coding: Coding,
     ) -> Result<(Body, Source), Miss> {
-        if manifest.movies() >= self.spool.outgrown.load(Ordering::Relaxed) {
+        let outgrown = self.spool.outgrown.of(form, coding);
+        if manifest.movies() >= outgrown.load(Ordering::Relaxed) {
             return Err(Miss::Outgrown);
         }
         let wanted: Vec<SegmentRef> =
             manifest.segments().iter().filter(|segment| segment.movies > 0).copied().collect();
-        let mut loads =
-            stream::iter(wanted).map(|segment| self.segment(manifest, segment, form)).buffered(LOADS_AT_ONCE);
+        let (mut source, shelf) = self.borrow_many(&wanted, form, coding).await;
+        let mut loads = stream::iter(wanted)
+            .map(|segment| self.segment(manifest, segment, form, coding, shelf))
+            .buffered(LOADS_AT_ONCE);
         let mut segments = Vec::new();
-        let (mut source, mut weight) = (Source::Cache, 0);
+        let mut weight = 0;
         while let Some((segment, from)) = loads.try_next().await? {
             source = source.and(from);
             weight += segment.weight() as u64;
+            if (form, coding) != (Form::Array, Coding::Identity) {
+                // What it was made of has its place beside it.
+                weight += segment.plain_len() as u64;
+            }
             if weight > self.cache.capacity() {
-                self.spool.outgrown.fetch_min(manifest.movies(), Ordering::Relaxed);
+                outgrown.fetch_min(manifest.movies(), Ordering::Relaxed);
                 return Err(Miss::Outgrown);
             }
             segments.push(segment);
@@ -228,6 +305,24 @@ impl Shared {
             Assembly::Whole(bytes) => Ok((Body::Whole(bytes.clone()), source)),
             Assembly::Pieces(_) => Ok((Body::Pieces(pieces), source)),
         }
+    }
+
+    /// What is missing of many segments, taken from the shelf in a few questions rather than one for each.
+    async fn borrow_many(
+        self: &Arc<Self>,
+        wanted: &[SegmentRef],
+        form: Form,
+        coding: Coding,
+    ) -> (Source, Ask) {
+        if self.shelf.is_none() || self.missing(wanted, form, coding).await.len() < 2 {
+            return (Source::Cache, Ask::First);
+        }
+        let began = Instant::now();
+        let (shared, wanted) = (Arc::clone(self), wanted.to_vec());
+        let task = self.runtime.spawn(async move { shared.borrow_missing(wanted, form, coding).await });
+        let segments = task.await.unwrap_or_default();
+        let cost = LoadCost { redis: began.elapsed(), segments, ..LoadCost::default() };
+        (if segments > 0 { Source::Load(cost) } else { Source::Cache }, Ask::NoMore)
     }
 
     /// The whole collection at `arrival` or a later state, in a temporary file. Written by a task of its own,
@@ -277,22 +372,24 @@ impl Shared {
         let manifest = self.advance(Some(&known), changes);
         let mut writer = self.spool.begin().map_err(no_room)?;
         let mut framing = Framing::new(form, coding);
+        let mut encode = Duration::ZERO;
         writer.write(&framing.begin().into()).map_err(no_room)?;
         let mut count = 0;
         for segment in manifest.segments().iter().filter(|segment| segment.movies > 0) {
             let movies = snapshot.segment(segment.number).await.map_err(failed)?;
-            let encoded = match form {
-                Form::Array => self.encode(&movies),
-                Form::Lines => self.encode(&movies).to_lines(),
-            };
+            let encoding = Instant::now();
+            let encoded = self.make(&self.encode(&movies), form, coding);
+            encode += encoding.elapsed();
             writer.write(&framing.add(&encoded).into()).map_err(no_room)?;
-            writer.write(coded(&encoded, coding)).map_err(no_room)?;
+            writer.write(encoded.bytes()).map_err(no_room)?;
             count += 1;
         }
         snapshot.finish().await;
         writer.write(framing.finish().end()).map_err(no_room)?;
         let file = writer.finish().map_err(no_room)?;
-        let cost = LoadCost { db: began.elapsed(), encode: Duration::ZERO, segments: count };
+        // Writing the file counts as the database's: its snapshot is held meanwhile.
+        let db = began.elapsed().saturating_sub(encode);
+        let cost = LoadCost { db, encode, segments: count, ..LoadCost::default() };
         Ok((manifest, file, Source::Load(cost)))
     }
 
@@ -332,7 +429,9 @@ impl Shared {
         };
         let (changes, genres) = persist(read).await.map_err(|error| self.failed(&error))?;
         cost.db = began.elapsed();
+        let began = Instant::now();
         let json = serde_json::to_vec(&genres).map_err(|_| Error::Internal)?;
+        cost.encode = began.elapsed();
         let list = Arc::new(GenreList { head: changes.head, count: genres.len() as u64, json: json.into() });
         if changes.history != History::Same {
             // What was read is newer than what was asked for: as good an answer, and stored where those who

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-use super::join::Coding;
+use super::coding::Coding;
+use super::each::Each;
 use super::manifest::Manifest;
 use super::segment::Form;
 
@@ -24,7 +25,7 @@ pub struct Spool {
     /// it was begun.
     pub(super) last: tokio::sync::Mutex<LastBodies>,
     /// The fewest movies that were seen to be too heavy for the cache.
-    pub(super) outgrown: AtomicU64,
+    pub(super) outgrown: Each<AtomicU64>,
 }
 
 /// A body in a temporary file without a name. Its readers share it; the last one frees its room.
@@ -74,7 +75,7 @@ impl Spool {
             limit,
             used: AtomicU64::new(0),
             last: tokio::sync::Mutex::default(),
-            outgrown: AtomicU64::new(u64::MAX),
+            outgrown: Each::new([const { AtomicU64::new(u64::MAX) }; 6]),
         })
     }
 

@@ -1,8 +1,8 @@
 //! The writer: the actor that owns all writes of a replica.
 //!
 //! One transaction for all that waits: lock the revision row, ask what the batch needs to know, decide in
-//! memory ([`plan`](super::plan)), write, read the touched segments back, encode them, COMMIT, publish,
-//! reply. Everything that can fail happens before COMMIT; what comes after is a swap in memory.
+//! memory ([`plan`](super::plan)), write, encode the touched segments, COMMIT, publish, reply.
+//! Everything that can fail happens before COMMIT; what comes after is a swap in memory.
 
 mod attempt;
 
@@ -25,6 +25,8 @@ pub struct BatchLimits {
     pub commands: usize,
     /// Movies that are created or merged. A single command may bring more.
     pub movies: usize,
+    /// Genres and directors of those movies. A single command may bring more.
+    pub names: usize,
     /// Bytes of commands. A single command may bring more.
     pub bytes: usize,
     /// Segments that are touched. A single command may touch more.
@@ -70,12 +72,16 @@ pub(super) async fn run(shared: Arc<Shared>, mut mailbox: mpsc::Receiver<Command
 
 /// Takes commands from the front of `left`, as many as one transaction may have.
 fn next_batch(left: &mut VecDeque<Command>, limits: &BatchLimits) -> Vec<Command> {
-    let (mut movies, mut bytes) = (0, 0);
+    let (mut movies, mut names, mut bytes) = (0, 0, 0);
     let mut batch: Vec<Command> = Vec::new();
     while let Some(command) = left.front() {
         movies += command.work.len();
+        names += command.work.names();
         bytes += command.work.weight();
-        let full = batch.len() >= limits.commands || movies > limits.movies || bytes > limits.bytes;
+        let full = batch.len() >= limits.commands
+            || movies > limits.movies
+            || names > limits.names
+            || bytes > limits.bytes;
         if full && !batch.is_empty() {
             break;
         }
@@ -143,6 +149,7 @@ impl Writer {
                 Ok(receipts) => {
                     self.shared.link.observe::<()>(&Ok(()));
                     self.shared.metrics.batch_commands.observe(receipts.len() as f64);
+                    self.shared.metrics.batch_duration.observe(began.elapsed().as_secs_f64());
                     return Ok(receipts);
                 }
                 Err(error) => error,

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 
 use super::store;
 use crate::app::{AppError, database_runtime};
-use crate::catalogue::{Coding, EncodedSegment, Form, Framing, coded};
+use crate::catalogue::{Coding, EncodedSegment, Form, Framing};
 use crate::config::{ExportArgs, ExportFormat, Settings};
 use crate::store::{History, Snapshot};
 use crate::telemetry::Purpose;
@@ -51,12 +51,9 @@ async fn write(snapshot: &mut Snapshot, form: Form, output: &mut impl Write) -> 
     for segment in segments.iter().filter(|segment| segment.movies > 0) {
         let read = snapshot.segment(segment.number).await?;
         movies += read.len() as u64;
-        let encoded = match form {
-            Form::Array => EncodedSegment::encode(&read),
-            Form::Lines => EncodedSegment::encode(&read).to_lines(),
-        };
+        let encoded = EncodedSegment::encode(&read).to(form, Coding::Identity);
         output.write_all(framing.add(&encoded))?;
-        output.write_all(coded(&encoded, Coding::Identity))?;
+        output.write_all(encoded.bytes())?;
     }
     output.write_all(framing.finish().end())?;
     Ok((changes.head.revision, movies))

@@ -31,6 +31,10 @@ pub struct ImportArgs {
     /// The most memory that joined files may take, such as 512MiB or 2GiB
     #[arg(long, value_name = "SIZE", default_value = "1GiB")]
     pub join_memory: ByteSize,
+    /// Write what the import did to this file when it ends, as metrics for node_exporter's textfile collector (a
+    /// name in its folder that ends in .prom)
+    #[arg(long, value_name = "FILE")]
+    pub metrics_file: Option<PathBuf>,
     /// The most movies in one transaction
     #[arg(long, value_name = "MOVIES", default_value_t = 2000, value_parser = chunk)]
     pub chunk: usize,

@@ -3,16 +3,26 @@
 //! Two spellings are read: our own, and that of the well-known `imdb.json` data set. A member that is
 //! neither is refused, because a misspelt one must not vanish.
 
+mod members;
+
+use std::collections::HashSet;
+
 use serde::de::DeserializeSeed;
 
+use super::change::{Change, Claims};
 use super::read::{Document, DocumentSeed, Element};
-use super::{
-    DirectorName, GenreName, ImdbId, Invalid, MAX_DIRECTORS, MAX_GENRES, Member, NewMovie, Popularity,
-    Rating, RuntimeMinutes, Title, Violation, Votes, Year,
-};
+use super::{NewMovie, Violation};
+use members::{Given, given};
 
 /// The most violations that are told at once.
 const TOLD_VIOLATIONS: usize = 100;
+
+/// The most genres and directors that the movies of one array may have, each counted once: each may have to be made, while
+/// all other writes wait. It is three for each movie of the longest array.
+pub const MAX_NAMES: usize = 1 << 15;
+
+/// The most that they may have together, each counted as often as it is there: ten for each movie.
+pub const MAX_LINKS: usize = 100_000;
 
 /// Movies as they were sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +43,8 @@ pub enum InputError {
         /// The most that are taken.
         limit: usize,
     },
+    /// More than [`MAX_LINKS`] genres and directors, or than [`MAX_NAMES`] different ones.
+    TooManyNames,
     /// JSON, but not of movies. At most 100 violations are told.
     Invalid(Vec<Violation>),
 }
@@ -42,10 +54,11 @@ pub enum InputError {
 /// # Errors
 /// When `text` is not JSON, holds more than `limit` movies, or any of them is not acceptable.
 pub fn movies_from_json(text: &[u8], limit: usize) -> Result<Input, InputError> {
-    match document(text, limit)? {
+    let mut movies = Movies::default();
+    match document(text, limit, |element| movies.take(element))? {
         Document::One(element) => one(element).map(|movie| Input::One(Box::new(movie))),
-        Document::Many(elements) if elements.len() > limit => Err(InputError::TooMany { limit }),
-        Document::Many(elements) => many(elements).map(Input::Many),
+        Document::Many(elements) if elements > limit => Err(InputError::TooMany { limit }),
+        Document::Many(_) => movies.finish().map(Input::Many),
     }
 }
 
@@ -54,19 +67,21 @@ pub fn movies_from_json(text: &[u8], limit: usize) -> Result<Input, InputError> 
 /// # Errors
 /// As [`movies_from_json`]; pointers count the movies from 0.
 pub fn movies_from_lines(text: &[u8], limit: usize) -> Result<Vec<NewMovie>, InputError> {
-    let mut elements = Vec::new();
+    let mut movies = Movies::default();
+    let (mut lines, mut wanted) = (0, true);
     for (number, line) in text.split(|&b| b == b'\n').enumerate() {
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        if elements.len() == limit {
+        if lines == limit {
             return Err(InputError::TooMany { limit });
         }
+        lines += 1;
         let element = serde_json::from_slice(line)
             .map_err(|e| InputError::Syntax(format!("line {}: {}", number + 1, without_line(&e))))?;
-        elements.push(element);
+        wanted = wanted && movies.take(element);
     }
-    many(elements)
+    movies.finish()
 }
 
 /// Reads one movie, as a line of an import holds it.
@@ -74,15 +89,54 @@ pub fn movies_from_lines(text: &[u8], limit: usize) -> Result<Vec<NewMovie>, Inp
 /// # Errors
 /// As [`movies_from_json`]; an array is not acceptable.
 pub fn movie_from_json(text: &[u8]) -> Result<NewMovie, InputError> {
-    match document(text, 0)? {
+    match document(text, 0, |_| false)? {
         Document::One(element) => one(element),
         Document::Many(_) => Err(InputError::Invalid(vec![Violation::new("", "must be an object")])),
     }
 }
 
-fn document(text: &[u8], limit: usize) -> Result<Document, InputError> {
+/// Reads what a PUT brings: a movie that takes the place of one that is there. What marquee gives (`id`,
+/// `version` and the times) may be sent back as it was told.
+///
+/// # Errors
+/// As [`movie_from_json`].
+pub fn replacement_from_json(text: &[u8]) -> Result<Change, InputError> {
+    change(text, |given, claims| {
+        let (movie, untitled) = given.whole("");
+        (Change::replacement(movie, claims), untitled)
+    })
+}
+
+/// Reads a merge patch (RFC 7396) of a movie: the members that it names are changed, and `null` removes one.
+///
+/// A movie has no objects within it, so that a patch is a movie of which any member may be missing, and can be
+/// checked before the movie is known that it will change.
+///
+/// # Errors
+/// As [`movie_from_json`].
+pub fn patch_from_json(text: &[u8]) -> Result<Change, InputError> {
+    change(text, |given, claims| (Change::patch(given.movie, given.seen, claims), None))
+}
+
+fn change(
+    text: &[u8],
+    make: impl FnOnce(Given, Claims) -> (Change, Option<Violation>),
+) -> Result<Change, InputError> {
+    let Document::One(element) = document(text, 0, |_| false)? else {
+        return Err(InputError::Invalid(vec![Violation::new("", "must be an object")]));
+    };
+    let (mut violations, mut claims) = (Vec::new(), Claims::default());
+    let Some(given) = given(element, "", Some(&mut claims), &mut violations) else {
+        return Err(InputError::Invalid(violations));
+    };
+    let (change, violation) = make(given, claims);
+    violations.extend(violation);
+    if violations.is_empty() { Ok(change) } else { Err(InputError::Invalid(violations)) }
+}
+
+fn document(text: &[u8], limit: usize, take: impl FnMut(Element) -> bool) -> Result<Document, InputError> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let document = DocumentSeed { limit }.deserialize(&mut reader);
+    let document = DocumentSeed { limit, take }.deserialize(&mut reader);
     document
         .and_then(|document| reader.end().map(|()| document))
         .map_err(|e| InputError::Syntax(e.to_string()))
@@ -103,156 +157,64 @@ fn one(element: Element) -> Result<NewMovie, InputError> {
     }
 }
 
-fn many(elements: Vec<Element>) -> Result<Vec<NewMovie>, InputError> {
-    let mut violations = Vec::new();
-    let mut movies = Vec::with_capacity(elements.len());
-    for (index, element) in elements.into_iter().enumerate() {
-        movies.extend(new_movie(element, &format!("/{index}"), &mut violations));
-        if violations.len() >= TOLD_VIOLATIONS {
-            violations.truncate(TOLD_VIOLATIONS);
-            break;
-        }
-    }
-    if violations.is_empty() { Ok(movies) } else { Err(InputError::Invalid(violations)) }
-}
-
-/// The name that we give to a member, whichever spelling was sent.
-fn canonical(member: &str) -> Option<&'static str> {
-    Some(match member {
-        "imdb_id" => "imdb_id",
-        "title" | "name" => "title",
-        "year" => "year",
-        "runtime_minutes" => "runtime_minutes",
-        "directors" | "director" => "directors",
-        "genres" | "genre" => "genres",
-        "rating" | "imdb_score" => "rating",
-        "votes" => "votes",
-        "popularity" | "99popularity" => "popularity",
-        _ => return None,
-    })
-}
-
 fn new_movie(element: Element, at: &str, violations: &mut Vec<Violation>) -> Option<NewMovie> {
-    let Element::Object(members) = element else {
-        violations.push(Violation::new(at, "must be an object"));
-        return None;
-    };
-    let mut title = None;
-    let mut seen: Vec<&'static str> = Vec::with_capacity(members.len());
-    let mut movie = NewMovie::titled(Title::parse("-").ok()?);
-    for (member, value) in members {
-        let place = format!("{at}/{}", escaped(&member));
-        let result = match canonical(&member) {
-            None if matches!(member.as_str(), "id" | "version" | "created_at" | "updated_at") => {
-                Err(Invalid::new("is given by marquee and must be left out"))
-            }
-            None => Err(Invalid::new("is not a member of a movie")),
-            Some(name) if seen.contains(&name) => Err(Invalid::new(format!("gives {name} a second time"))),
-            Some(name) => {
-                seen.push(name);
-                match name {
-                    "imdb_id" => optional_text(value, ImdbId::parse).map(|v| movie.imdb_id = v),
-                    "title" => text(value, Title::parse).map(|v| title = Some(v)),
-                    "year" => optional_number(value, Year::parse).map(|v| movie.year = v),
-                    "runtime_minutes" => {
-                        optional_number(value, RuntimeMinutes::parse).map(|v| movie.runtime_minutes = v)
-                    }
-                    "rating" => optional_number(value, Rating::parse).map(|v| movie.rating = v),
-                    "votes" => optional_number(value, Votes::parse).map(|v| movie.votes = v),
-                    "popularity" => optional_number(value, Popularity::parse).map(|v| movie.popularity = v),
-                    "directors" => names(
-                        value,
-                        MAX_DIRECTORS,
-                        DirectorName::parse,
-                        DirectorName::key,
-                        &place,
-                        violations,
-                    )
-                    .map(|v| movie.directors = v),
-                    _ => names(value, MAX_GENRES, GenreName::parse, GenreName::key, &place, violations)
-                        .map(|v| movie.genres = v),
-                }
-            }
-        };
-        if let Err(Invalid(detail)) = result {
-            violations.push(Violation::new(place, detail));
-        }
-    }
-    match title {
-        Some(title) => movie.title = title,
-        None if seen.contains(&"title") => {}
-        None => violations.push(Violation::new(format!("{at}/title"), "is required")),
-    }
+    let (movie, untitled) = given(element, at, None, violations)?.whole(at);
+    violations.extend(untitled);
     Some(movie)
 }
 
-/// A member's name within a JSON Pointer (RFC 6901, section 3), cut where a hostile one goes on for ever.
-fn escaped(member: &str) -> String {
-    let short: String = member.chars().take(64).collect();
-    short.replace('~', "~0").replace('/', "~1")
+/// Movies that are read one after the other: what was read of one is a movie, or gone, before the next is.
+#[derive(Default)]
+struct Movies {
+    taken: usize,
+    movies: Vec<NewMovie>,
+    violations: Vec<Violation>,
 }
 
-fn text<V>(value: Member, parse: fn(&str) -> Result<V, Invalid>) -> Result<V, Invalid> {
-    match value {
-        Member::Text(text) => parse(&text),
-        _ => Err(Invalid::new("must be a string")),
-    }
-}
-
-fn optional_text<V>(value: Member, parse: fn(&str) -> Result<V, Invalid>) -> Result<Option<V>, Invalid> {
-    match value {
-        Member::Null => Ok(None),
-        value => text(value, parse).map(Some),
-    }
-}
-
-fn optional_number<V>(value: Member, parse: fn(f64) -> Result<V, Invalid>) -> Result<Option<V>, Invalid> {
-    match value {
-        Member::Null => Ok(None),
-        Member::Number(number) => parse(number).map(Some),
-        _ => Err(Invalid::new("must be a number")),
-    }
-}
-
-/// Names in their order, a repeated one (without regard to case) kept only where it stands first.
-///
-/// What is wrong with an item is told at the item; the error returned is about the member as a whole.
-fn names<N>(
-    value: Member,
-    max: usize,
-    parse: fn(&str) -> Result<N, Invalid>,
-    key: fn(&N) -> String,
-    at: &str,
-    violations: &mut Vec<Violation>,
-) -> Result<Vec<N>, Invalid> {
-    let items = match value {
-        Member::Null => return Ok(Vec::new()),
-        Member::Text(name) => return parse(&name).map(|name| vec![name]),
-        Member::List(items) => items,
-        _ => return Err(Invalid::new("must be an array of strings")),
-    };
-    if items.len() > max {
-        return Err(Invalid::new(format!("must have at most {max} items")));
-    }
-    let mut names: Vec<N> = Vec::with_capacity(items.len());
-    let mut keys: Vec<String> = Vec::with_capacity(items.len());
-    for (index, item) in items.into_iter().enumerate() {
-        let name = item.ok_or_else(|| Invalid::new("must be a string")).and_then(|item| parse(&item));
-        match name {
-            Ok(name) if keys.contains(&key(&name)) => {}
-            Ok(name) => {
-                keys.push(key(&name));
-                names.push(name);
-            }
-            Err(Invalid(detail)) => violations.push(Violation::new(format!("{at}/{index}"), detail)),
+impl Movies {
+    /// Takes the next one; whether there is any use in further ones.
+    fn take(&mut self, element: Element) -> bool {
+        let movie = new_movie(element, &format!("/{}", self.taken), &mut self.violations);
+        self.taken += 1;
+        if self.violations.is_empty() {
+            self.movies.extend(movie);
+        } else {
+            self.movies = Vec::new();
         }
+        self.violations.len() < TOLD_VIOLATIONS
     }
-    Ok(names)
+
+    fn finish(mut self) -> Result<Vec<NewMovie>, InputError> {
+        if !self.violations.is_empty() {
+            self.violations.truncate(TOLD_VIOLATIONS);
+            return Err(InputError::Invalid(self.violations));
+        }
+        if has_too_many_names(&self.movies) {
+            return Err(InputError::TooManyNames);
+        }
+        Ok(self.movies)
+    }
+}
+
+/// Whether movies have more than [`MAX_LINKS`] genres and directors, or more than [`MAX_NAMES`] different ones. Mostly it
+/// need not be counted which are different.
+fn has_too_many_names(movies: &[NewMovie]) -> bool {
+    let links: usize = movies.iter().map(|movie| movie.genres.len() + movie.directors.len()).sum();
+    if links <= MAX_NAMES || links > MAX_LINKS {
+        return links > MAX_LINKS;
+    }
+    let mut names = HashSet::new();
+    movies.iter().any(|movie| {
+        names.extend(movie.genres.iter().map(|genre| (true, genre.key())));
+        names.extend(movie.directors.iter().map(|director| (false, director.key())));
+        names.len() > MAX_NAMES
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Member, Rating};
 
     fn one(text: &str) -> Result<NewMovie, InputError> {
         movie_from_json(text.as_bytes())
@@ -342,5 +304,83 @@ mod tests {
         assert!(
             matches!(movies_from_lines(b"{\"title\":\"a\"}\n{", 2), Err(InputError::Syntax(m)) if m.starts_with("line 2"))
         );
+    }
+
+    /// A name that is there many times is one of fewer that may be there, and each time one of more.
+    #[test]
+    fn names_have_a_limit() {
+        let read = |different: usize, times: usize| {
+            let lines: Vec<String> = (0..different.div_ceil(32) * times)
+                .map(|n| {
+                    let of = |n: usize| format!("\"{}\"", n % different);
+                    let (genres, directors): (Vec<_>, Vec<_>) =
+                        (n * 32..n * 32 + 32).map(of).partition(|name| name.len() % 2 == 0);
+                    format!(
+                        r#"{{"title":"a","genres":[{}],"directors":[{}]}}"#,
+                        genres.join(","),
+                        directors.join(",")
+                    )
+                })
+                .collect();
+            movies_from_lines(lines.join("\n").as_bytes(), 10_000).map(|movies| movies.len())
+        };
+        assert_eq!(read(MAX_NAMES, 1), Ok(MAX_NAMES / 32));
+        assert_eq!(read(64, 1000), Ok(2000));
+        assert_eq!(read(64, 1563), Err(InputError::TooManyNames));
+        assert_eq!(read(MAX_NAMES + 1, 1), Err(InputError::TooManyNames));
+    }
+
+    /// Of an array there is one element at a time, and of a member that is none nothing: what is sent weighs what its
+    /// movies do.
+    #[test]
+    fn elements_are_handed_on_one_by_one() {
+        let list = format!("[{}]", vec![r#""a""#; 65].join(","));
+        let text = format!(r#"[{{"genres":{list},"x":{list}}},{{"genres":{list},"x":{list}}},7]"#);
+        let mut seen = Vec::new();
+        let read = document(text.as_bytes(), 3, |element| {
+            if let Element::Object(members) = element {
+                seen.push(members);
+            }
+            seen.len() < 2
+        });
+        assert!(matches!(read, Ok(Document::Many(3))), "what is not wanted is counted all the same");
+        for members in seen {
+            let [(genres, list), (x, nothing)] = members.try_into().unwrap();
+            assert_eq!((genres.as_str(), x.as_str()), ("genres", "x"));
+            assert!(matches!(list, Member::List(items) if items.len() == 65));
+            assert_eq!(nothing, Member::Other);
+        }
+    }
+
+    #[test]
+    fn a_patch_names_what_it_changes_and_a_replacement_is_whole() {
+        let patch = patch_from_json(br#"{"genre":"War","year":null}"#).unwrap();
+        let before = one(r#"{"title":"Oz","year":1939}"#).unwrap().first(1, jiff::Timestamp::UNIX_EPOCH);
+        let patched = patch.apply(&before);
+        assert_eq!((patched.year, patched.genres[0].as_str(), &patched.title), (None, "War", &before.title));
+        let put = replacement_from_json(br#"{"title":"Oz","id":1,"version":1}"#).unwrap();
+        assert_eq!((put.apply(&before).title.as_str(), put.apply(&before).year), ("Oz", None));
+        assert!(put.contradictions(&before).is_empty() && !put.is_stale(&before));
+
+        type Read = fn(&[u8]) -> Result<Change, InputError>;
+        let wrong = |read: Read, text: &str| match read(text.as_bytes()) {
+            Err(InputError::Invalid(violations)) => {
+                violations.into_iter().map(|v| v.pointer).collect::<Vec<_>>()
+            }
+            other => panic!("{text}: {other:?}"),
+        };
+        for (text, pointers) in [
+            (r#"{"title":null}"#, ["/title"].as_slice()),
+            (r#"{"title":"a","name":"b"}"#, &["/name"]),
+            (r#"{"id":null,"version":"1","created_at":7}"#, &["/id", "/version", "/created_at"]),
+            (r#"{"id":1.5}"#, &["/id"]),
+            (r#"{"id":1,"id":1}"#, &["/id"]),
+            (r#"{"year":{"a":null}}"#, &["/year"]),
+            ("[]", &[""]),
+            ("null", &[""]),
+        ] {
+            assert_eq!(wrong(patch_from_json, text), pointers, "{text}");
+        }
+        assert_eq!(wrong(replacement_from_json, r#"{"year":1939}"#), ["/title"]);
     }
 }

@@ -44,6 +44,25 @@ impl NewMovie {
         }
     }
 
+    /// The movie that it becomes: its first version, made at `now`.
+    pub fn first(self, id: u64, now: Timestamp) -> Movie {
+        Movie {
+            id,
+            imdb_id: self.imdb_id,
+            title: self.title,
+            year: self.year,
+            runtime_minutes: self.runtime_minutes,
+            directors: self.directors,
+            genres: self.genres,
+            rating: self.rating,
+            votes: self.votes,
+            popularity: self.popularity,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
     /// About how many bytes of memory it holds: what the writer's mailbox counts.
     pub fn weight(&self) -> usize {
         let names = self.directors.iter().map(|d| d.as_str().len() + 32).sum::<usize>()
@@ -85,7 +104,7 @@ pub struct Movie {
     pub updated_at: Timestamp,
 }
 
-fn to_the_second<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn to_the_second<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{time:.0}"))
 }
 
@@ -116,4 +135,11 @@ pub struct Genre {
     pub slug: String,
     /// How many movies have it.
     pub movies: u64,
+}
+
+/// The id of a movie as it is spelt in a path or a list: digits alone, without a sign or leading zeros, above 0 and at
+/// most 2^63-1, which is what the databases keep.
+pub fn movie_id(text: &str) -> Option<u64> {
+    let canonical = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+    text.parse::<i64>().ok().filter(|_| canonical).map(i64::cast_unsigned)
 }

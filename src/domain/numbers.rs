@@ -12,6 +12,9 @@ macro_rules! integer_type {
         pub struct $name(i32);
 
         impl $name {
+            /// The least and the greatest that it may be.
+            pub const BOUNDS: (f64, f64) = ($min as f64, $max as f64);
+
             /// Checks `value`.
             ///
             /// # Errors
@@ -20,7 +23,7 @@ macro_rules! integer_type {
                 if value.fract() != 0.0 {
                     return Err(Invalid::new("must be a whole number"));
                 }
-                if !(f64::from($min)..=f64::from($max)).contains(&value) {
+                if !(Self::BOUNDS.0..=Self::BOUNDS.1).contains(&value) {
                     return Err(Invalid::new(concat!("must be between ", $min, " and ", $max)));
                 }
                 #[expect(clippy::cast_possible_truncation, reason = "whole and within i32 by the checks above")]
@@ -43,12 +46,15 @@ macro_rules! decimal_type {
         pub struct $name(f64);
 
         impl $name {
+            /// The least and the greatest that it may be.
+            pub const BOUNDS: (f64, f64) = (0.0, $max as f64);
+
             /// Checks `value`; minus zero becomes zero.
             ///
             /// # Errors
             /// When it is out of bounds.
             pub fn parse(value: f64) -> Result<Self, Invalid> {
-                if !(0.0..=f64::from($max)).contains(&value) {
+                if !(Self::BOUNDS.0..=Self::BOUNDS.1).contains(&value) {
                     return Err(Invalid::new(concat!("must be between 0 and ", $max)));
                 }
                 Ok(Self(value.abs()))

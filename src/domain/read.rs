@@ -8,6 +8,25 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 /// The most items that are kept of an array; more than any member may have, so that "too many" is seen.
 const KEPT_ITEMS: usize = 65;
 
+/// The members that marquee gives itself.
+pub(super) const GIVEN_BY_US: [&str; 4] = ["id", "version", "created_at", "updated_at"];
+
+/// The name that we give to a member, whichever spelling was sent.
+pub(super) fn canonical(member: &str) -> Option<&'static str> {
+    Some(match member {
+        "imdb_id" => "imdb_id",
+        "title" | "name" => "title",
+        "year" => "year",
+        "runtime_minutes" => "runtime_minutes",
+        "directors" | "director" => "directors",
+        "genres" | "genre" => "genres",
+        "rating" | "imdb_score" => "rating",
+        "votes" => "votes",
+        "popularity" | "99popularity" => "popularity",
+        _ => return None,
+    })
+}
+
 /// The value of a member, as far as a movie's members can need it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Member {
@@ -33,25 +52,24 @@ pub(super) enum Element {
 /// What was sent as a whole.
 pub(super) enum Document {
     One(Element),
-    /// At most `limit` + 1 elements are kept.
-    Many(Vec<Element>),
+    /// An array of so many elements.
+    Many(usize),
 }
 
-/// How many elements of an array are kept, handed to the reader of a document.
-pub(super) struct DocumentSeed {
+/// Reads a document: the elements of an array are handed on one by one, so that they are not all there at once,
+/// the first so many of them and as long as they are wanted.
+pub(super) struct DocumentSeed<F> {
     pub(super) limit: usize,
+    /// Takes an element, and says whether it wants more.
+    pub(super) take: F,
 }
 
-impl<'de> serde::de::DeserializeSeed<'de> for DocumentSeed {
+impl<'de, F: FnMut(Element) -> bool> serde::de::DeserializeSeed<'de> for DocumentSeed<F> {
     type Value = Document;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Document, D::Error> {
-        deserializer.deserialize_any(DocumentVisitor { limit: self.limit })
+        deserializer.deserialize_any(self)
     }
-}
-
-struct DocumentVisitor {
-    limit: usize,
 }
 
 macro_rules! scalars {
@@ -77,7 +95,7 @@ macro_rules! scalars {
     };
 }
 
-impl<'de> Visitor<'de> for DocumentVisitor {
+impl<'de, F: FnMut(Element) -> bool> Visitor<'de> for DocumentSeed<F> {
     type Value = Document;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -90,15 +108,19 @@ impl<'de> Visitor<'de> for DocumentVisitor {
         members(map).map(|members| Document::One(Element::Object(members)))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Document, A::Error> {
-        let mut elements = Vec::new();
-        while elements.len() <= self.limit {
-            match seq.next_element()? {
-                Some(element) => elements.push(element),
-                None => return Ok(Document::Many(elements)),
-            }
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Document, A::Error> {
+        let mut elements = 0;
+        let mut wanted = true;
+        while wanted && elements < self.limit {
+            let Some(element) = seq.next_element()? else {
+                return Ok(Document::Many(elements));
+            };
+            elements += 1;
+            wanted = (self.take)(element);
         }
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            elements += 1;
+        }
         Ok(Document::Many(elements))
     }
 }
@@ -130,16 +152,28 @@ impl<'de> Visitor<'de> for ElementVisitor {
     }
 }
 
+/// Whether it is the name of a member, in any spelling, or of what marquee gives.
+fn is_member(name: &str) -> bool {
+    canonical(name).is_some() || GIVEN_BY_US.contains(&name)
+}
+
 /// The most members that are kept of an object: more than a movie has, under all its spellings.
 const KEPT_MEMBERS: usize = 32;
 
 fn members<'de, A: MapAccess<'de>>(mut map: A) -> Result<Vec<(String, Member)>, A::Error> {
     let mut members = Vec::new();
     while members.len() < KEPT_MEMBERS {
-        match map.next_entry()? {
-            Some(entry) => members.push(entry),
-            None => return Ok(members),
-        }
+        let Some(name) = map.next_key::<String>()? else {
+            return Ok(members);
+        };
+        // What has no name that we know is wrong whatever it is: nothing of it is kept.
+        let value = if is_member(&name) {
+            map.next_value()?
+        } else {
+            map.next_value::<IgnoredAny>()?;
+            Member::Other
+        };
+        members.push((name, value));
     }
     while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
     Ok(members)

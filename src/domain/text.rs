@@ -1,5 +1,7 @@
 //! Texts with bounds: titles, names, IMDb ids.
 
+use std::ops::RangeInclusive;
+
 use serde::Serialize;
 
 use super::{Invalid, fold};
@@ -66,12 +68,27 @@ text_type!(
     256
 );
 
+impl Title {
+    /// What movies are ordered by: the first 512 characters of [`Self::key`], which are all of it unless
+    /// folding made the title longer.
+    pub fn sort_key(&self) -> String {
+        let mut key = self.key();
+        if let Some((end, _)) = key.char_indices().nth(Self::MAX) {
+            key.truncate(end);
+        }
+        key
+    }
+}
+
 /// IMDb's name for a title: `tt` and 7 to 10 digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct ImdbId(Box<str>);
 
 impl ImdbId {
+    /// How many digits follow `tt`.
+    pub const DIGITS: RangeInclusive<usize> = 7..=10;
+
     /// Checks `text`; blanks around it are not forgiven, since it is a key.
     ///
     /// # Errors
@@ -79,7 +96,7 @@ impl ImdbId {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         match text.strip_prefix("tt") {
             Some(digits)
-                if (7..=10).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) =>
+                if Self::DIGITS.contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) =>
             {
                 Ok(Self(text.into()))
             }

@@ -2,22 +2,22 @@
 
 use std::cell::RefCell;
 
+use actix_web::HttpResponse;
+use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::conditional::{list_tag, number, server_timing};
+use super::conditional::{is_known, list_tag, number, server_timing};
 use super::problem::REVISION;
-use crate::catalogue::{Coding, Form, Head, Served, Source};
+use crate::catalogue::{Coding, Each, Form, Head, LoadCost, Served, Source};
 
 /// RFC 9211.
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
-const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
 /// What an answer is of.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +30,28 @@ pub(super) struct Of {
     pub(super) served: Served,
 }
 
+/// A page to be answered.
+#[derive(Debug, Clone)]
+pub(super) struct Listed {
+    pub(super) head: Head,
+    pub(super) form: Form,
+    pub(super) coding: Coding,
+    /// How many match.
+    pub(super) total: u64,
+    pub(super) served: Served,
+    pub(super) tag: HeaderValue,
+}
+
+/// One movie to be answered.
+#[derive(Debug, Clone)]
+pub(super) struct One {
+    pub(super) head: Head,
+    pub(super) coding: Coding,
+    pub(super) served: Served,
+    pub(super) tag: HeaderValue,
+}
+
 /// The headers that change only with the state: made once for each, not for each request.
-#[derive(Clone)]
 struct Validators {
     stamp: u64,
     total: u64,
@@ -42,24 +62,16 @@ struct Validators {
 
 thread_local! {
     /// The last ones that this worker made, by form and coding.
-    static VALIDATORS: RefCell<[Option<Validators>; 4]> = const { RefCell::new([const { None }; 4]) };
+    static VALIDATORS: Each<RefCell<Option<Validators>>> =
+        const { Each::new([const { RefCell::new(None) }; 6]) };
 }
 
-fn validators(of: &Of) -> Validators {
-    let slot = match (of.form, of.coding) {
-        (Form::Array, Coding::Identity) => 0,
-        (Form::Array, Coding::Gzip) => 1,
-        (Form::Lines, Coding::Identity) => 2,
-        (Form::Lines, Coding::Gzip) => 3,
-    };
-    VALIDATORS.with_borrow_mut(|all| {
-        let Some(slot) = all.get_mut(slot) else {
-            return make_validators(of);
-        };
-        match slot {
-            Some(made) if made.stamp == of.head.stamp && made.total == of.total => made.clone(),
-            _ => slot.insert(make_validators(of)).clone(),
-        }
+/// What `look` makes of the headers that change only with the state.
+fn validators<T>(of: &Of, look: impl FnOnce(&Validators) -> T) -> T {
+    VALIDATORS.with(|all| {
+        let mut slot = all.of(of.form, of.coding).borrow_mut();
+        let made = slot.take_if(|made| made.stamp == of.head.stamp && made.total == of.total);
+        look(slot.insert(made.unwrap_or_else(|| make_validators(of))))
     })
 }
 
@@ -73,9 +85,9 @@ fn make_validators(of: &Of) -> Validators {
     }
 }
 
-/// The tag of a list, to be compared before its body is made.
-pub(super) fn tag_of(of: &Of) -> HeaderValue {
-    validators(of).tag
+/// Whether a client has a list already, as far as its request tells: to be asked before the body is made.
+pub(super) fn has_list(headers: &HeaderMap, of: &Of) -> bool {
+    validators(of, |made| is_known(headers, &made.tag))
 }
 
 /// What the settings say of answers.
@@ -84,46 +96,45 @@ pub(super) struct Dress {
 }
 
 impl Dress {
-    pub(super) fn new(cache_control: &str) -> Self {
-        let cache_control = HeaderValue::from_str(cache_control);
+    /// `cache_control` as it is set; where not everybody may read, caches that several people share must not keep
+    /// what one of them was told.
+    pub(super) fn new(cache_control: &str, public: bool) -> Self {
+        let cache_control = if public { cache_control.to_owned() } else { private(cache_control) };
+        let cache_control = HeaderValue::from_str(&cache_control);
         Self { cache_control: cache_control.unwrap_or(HeaderValue::from_static("no-cache")) }
     }
 
     /// An answer that is a list.
-    pub(super) fn list(&self, status: StatusCode, of: &Of) -> HttpResponseBuilder {
-        let made = validators(of);
-        let mut response = self.common(status, of.coding, of.served, made.tag, made.revision);
-        response.insert_header((TOTAL_COUNT, made.count));
-        response.insert_header((header::VARY, HeaderValue::from_static("Accept-Encoding, Accept")));
-        if status == StatusCode::OK {
-            response.insert_header((
-                header::CONTENT_TYPE,
-                match of.form {
-                    Form::Array => JSON,
-                    Form::Lines => NDJSON,
-                },
-            ));
-        }
+    pub(super) fn list(&self, status: StatusCode, of: &Of, body: BoxBody) -> HttpResponse {
+        validators(of, |made| {
+            let (tag, revision) = (made.tag.clone(), made.revision.clone());
+            let mut response = self.common(status, of.coding, of.served, tag, revision, body);
+            describe_list(response.headers_mut(), status, of.form, made.count.clone());
+            response
+        })
+    }
+
+    /// An answer that is a page: no two pages have the same, so nothing is kept for the next.
+    pub(super) fn page(&self, status: StatusCode, page: Listed, body: BoxBody) -> HttpResponse {
+        let Listed { head, form, coding, total, served, tag } = page;
+        let mut response = self.common(status, coding, served, tag, number(head.revision), body);
+        describe_list(response.headers_mut(), status, form, number(total));
         response
     }
 
     /// An answer that is one movie.
-    pub(super) fn one(
-        &self,
-        status: StatusCode,
-        head: Head,
-        coding: Coding,
-        served: Served,
-        tag: HeaderValue,
-    ) -> HttpResponseBuilder {
-        let mut response = self.common(status, coding, served, tag, number(head.revision));
-        response.insert_header((header::VARY, HeaderValue::from_static("Accept-Encoding")));
+    pub(super) fn one(&self, status: StatusCode, one: One, body: BoxBody) -> HttpResponse {
+        let One { head, coding, served, tag } = one;
+        let mut response = self.common(status, coding, served, tag, number(head.revision), body);
+        let headers = response.headers_mut();
+        headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
         if status == StatusCode::OK {
-            response.insert_header((header::CONTENT_TYPE, JSON));
+            headers.insert(header::CONTENT_TYPE, JSON);
         }
         response
     }
 
+    /// Not by a builder, which looks at each header twice.
     fn common(
         &self,
         status: StatusCode,
@@ -131,20 +142,51 @@ impl Dress {
         served: Served,
         tag: HeaderValue,
         revision: HeaderValue,
-    ) -> HttpResponseBuilder {
-        let mut response = HttpResponse::build(status);
-        response.insert_header((header::ETAG, tag));
-        response.insert_header((REVISION, revision));
-        response.insert_header((header::CACHE_CONTROL, self.cache_control.clone()));
-        response.insert_header((CACHE_STATUS, cache_status(served)));
-        if coding == Coding::Gzip && status == StatusCode::OK {
-            response.insert_header((header::CONTENT_ENCODING, GZIP));
+        body: BoxBody,
+    ) -> HttpResponse {
+        let mut response = HttpResponse::with_body(status, body);
+        let headers = response.headers_mut();
+        headers.insert(header::ETAG, tag);
+        headers.insert(REVISION, revision);
+        headers.insert(header::CACHE_CONTROL, self.cache_control.clone());
+        headers.insert(CACHE_STATUS, cache_status(served));
+        if coding != Coding::Identity && status == StatusCode::OK {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
         }
-        if let Source::Load(cost) = served.from {
-            response.insert_header((SERVER_TIMING, server_timing(cost)));
+        match served.from {
+            Source::Cache => {}
+            Source::Load(cost) => {
+                headers.insert(SERVER_TIMING, server_timing(cost));
+            }
+            // It missed, but another request's load was to be had.
+            Source::Collapsed => {
+                headers.insert(SERVER_TIMING, server_timing(LoadCost::default()));
+            }
         }
         response
     }
+}
+
+fn describe_list(headers: &mut HeaderMap, status: StatusCode, form: Form, count: HeaderValue) {
+    headers.insert(TOTAL_COUNT, count);
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding, Accept"));
+    if status == StatusCode::OK {
+        let form = match form {
+            Form::Array => JSON,
+            Form::Lines => NDJSON,
+        };
+        headers.insert(header::CONTENT_TYPE, form);
+    }
+}
+
+/// A Cache-Control without what would have shared caches keep it in spite of a token (RFC 9111, section 3.5).
+fn private(cache_control: &str) -> String {
+    let shares = |directive: &str| {
+        let name = directive.split('=').next().unwrap_or_default().trim();
+        ["public", "private", "s-maxage"].iter().any(|other| name.eq_ignore_ascii_case(other))
+    };
+    let others = cache_control.split(',').map(str::trim).filter(|directive| !shares(directive));
+    ["private"].into_iter().chain(others).collect::<Vec<_>>().join(", ")
 }
 
 fn cache_status(served: Served) -> HeaderValue {
@@ -159,40 +201,19 @@ fn cache_status(served: Served) -> HeaderValue {
     }
 }
 
-/// A gzip member (RFC 1952) of one stored block: for a client that takes nothing but gzip, where there is
-/// nothing in the cache that is deflated. Nothing is compressed for a single request.
-pub(super) fn stored_gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-    let mut blocks = bytes.chunks(0xffff).peekable();
-    if blocks.peek().is_none() {
-        out.extend([3, 0]);
-    }
-    while let Some(block) = blocks.next() {
-        let length = u16::try_from(block.len()).unwrap_or(u16::MAX);
-        out.push(u8::from(blocks.peek().is_none()));
-        out.extend(length.to_le_bytes());
-        out.extend((!length).to_le_bytes());
-        out.extend(block);
-    }
-    out.extend(crc32fast::hash(bytes).to_le_bytes());
-    #[expect(clippy::cast_possible_truncation, reason = "RFC 1952 wants the length modulo 2^32")]
-    out.extend((bytes.len() as u32).to_le_bytes());
-    out
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     #[test]
-    fn stored_members_are_read_back() {
-        for length in [0, 1, 170, 0xffff, 0x10000, 200_000] {
-            let bytes = vec![b'x'; length];
-            let mut plain = Vec::new();
-            flate2::bufread::GzDecoder::new(stored_gzip(&bytes).as_slice()).read_to_end(&mut plain).unwrap();
-            assert_eq!(plain, bytes);
+    fn what_needs_a_token_is_kept_by_nobody_else() {
+        for (set, told) in [
+            ("no-cache", "private, no-cache"),
+            ("max-age=60, stale-while-revalidate=600", "private, max-age=60, stale-while-revalidate=600"),
+            ("Public,max-age=5, S-MaxAge=9", "private, max-age=5"),
+            ("private", "private"),
+        ] {
+            assert_eq!(private(set), told);
         }
     }
 

@@ -1,15 +1,21 @@
 //! Reading a request's body: its type, its length, its pace.
 
+use std::num::NonZero;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
+use std::thread::available_parallelism;
 
+use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::web::{Bytes, BytesMut, Payload};
-use futures_util::StreamExt;
+use actix_web::rt::time::{Instant, timeout};
+use actix_web::web::{Bytes, BytesMut, Payload, block};
+use futures_util::{StreamExt, poll};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
 
+use super::pace::Pace;
 use super::problem::Problem;
+use super::wire::Reading;
 use crate::catalogue::Error;
 
 /// What a body says that it is.
@@ -21,30 +27,70 @@ pub(super) enum Media {
     Lines,
 }
 
-/// The type of a body that is acceptable.
+impl Media {
+    /// The type that an answer in the same form has.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Lines => "application/x-ndjson",
+        }
+    }
+}
+
+/// The types of a PATCH.
+pub(super) const PATCHES: &str = "application/merge-patch+json, application/json";
+
+/// The type of a body that brings movies.
 ///
 /// # Errors
 /// 415 when it is missing or another, in another charset, or coded.
 pub(super) fn media(headers: &HeaderMap) -> Result<Media, Problem> {
+    let wanted = "send Content-Type: application/json, or application/x-ndjson for one a line";
+    media_of(headers, wanted, |media| match media {
+        "application/json" => Some(Media::Json),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Media::Lines),
+        _ => None,
+    })
+}
+
+/// That a body is one JSON document.
+///
+/// # Errors
+/// As [`media`].
+pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
+    media_of(headers, "send Content-Type: application/json", |media| {
+        (media == "application/json").then_some(())
+    })
+}
+
+/// That a body is a merge patch (RFC 7396), whose own type need not be named.
+///
+/// # Errors
+/// As [`media`], with the types that are taken.
+pub(super) fn is_patch(headers: &HeaderMap) -> Result<(), Problem> {
+    media_of(headers, "send Content-Type: application/merge-patch+json", |media| {
+        PATCHES.split(", ").any(|patch| patch == media).then_some(())
+    })
+    .map_err(Problem::unsupported_patch)
+}
+
+fn media_of<T>(
+    headers: &HeaderMap,
+    wanted: &str,
+    known: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, Problem> {
     if headers
         .get_all(header::CONTENT_ENCODING)
         .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
     {
         return Err(Problem::unsupported_media_type("send the body without a Content-Encoding"));
     }
-    let unsupported = || {
-        Problem::unsupported_media_type(
-            "send Content-Type: application/json, or application/x-ndjson for one a line",
-        )
-    };
+    let unsupported = || Problem::unsupported_media_type(wanted);
     let value =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(unsupported)?;
     let mut parts = value.split(';').map(str::trim);
-    let media = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-        "application/json" => Media::Json,
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Media::Lines,
-        _ => return Err(unsupported()),
-    };
+    let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let media = known(&media).ok_or_else(unsupported)?;
     for parameter in parts {
         if let Some((name, value)) = parameter.split_once('=')
             && name.trim().eq_ignore_ascii_case("charset")
@@ -56,11 +102,43 @@ pub(super) fn media(headers: &HeaderMap) -> Result<Media, Problem> {
     Ok(media)
 }
 
+/// Bodies beyond this length are parsed off the threads that serve, which have others to answer meanwhile.
+const PARSED_IN_PLACE: usize = 64 << 10;
+
+/// What was made of a body. One that was long has a turn, since what is made of it can weigh several times as much:
+/// there are as many turns as processors.
+#[derive(Debug)]
+pub(super) struct Parsed<T> {
+    pub(super) value: T,
+    pub(super) turn: Turn,
+}
+
+/// The next long body is parsed when this is dropped.
+#[derive(Debug)]
+pub(super) struct Turn {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Turn {
+    /// Ends when `write` has been begun: when the mailbox, which weighs what waits in it, has taken or refused what
+    /// was parsed.
+    pub(super) async fn until_begun<T>(self, write: impl Future<Output = T>) -> T {
+        let mut write = pin!(write);
+        let begun = poll!(write.as_mut());
+        drop(self);
+        match begun {
+            Poll::Ready(done) => done,
+            Poll::Pending => write.await,
+        }
+    }
+}
+
 /// What bodies may hold, each and together, and how slow they may be.
 pub(super) struct Bodies {
     limit: usize,
-    stall: Duration,
+    pace: Pace,
     room: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
 }
 
 /// A body that was read, and the room that it takes until it is dropped.
@@ -72,18 +150,49 @@ pub(super) struct Body {
 
 impl Bodies {
     /// Bodies of at most `limit` bytes each and `together` bytes in all (one of the longest always fits) that
-    /// never pause for longer than `stall`.
-    pub(super) fn new(limit: usize, together: usize, stall: Duration) -> Self {
+    /// keep the pace.
+    pub(super) fn new(limit: usize, together: usize, pace: Pace) -> Self {
         let room = together.max(limit).min(Semaphore::MAX_PERMITS);
-        Self { limit, stall, room: Arc::new(Semaphore::new(room)) }
+        let turns = available_parallelism().map_or(1, NonZero::get);
+        Self { limit, pace, room: Arc::new(Semaphore::new(room)), turns: Arc::new(Semaphore::new(turns)) }
+    }
+
+    /// What `parse` makes of a body of `length` bytes.
+    ///
+    /// # Errors
+    /// 500 when `parse` panicked.
+    pub(super) async fn parsed<T: Send + 'static>(
+        &self,
+        length: usize,
+        parse: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Parsed<T>, Problem> {
+        if length <= PARSED_IN_PLACE {
+            return Ok(Parsed { value: parse(), turn: Turn { _permit: None } });
+        }
+        let internal = || Problem::from(Error::Internal);
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| internal())?;
+        // The turn goes along: a client that hangs up does not end what parses its body.
+        let turn = Turn { _permit: Some(turn) };
+        block(move || Parsed { value: parse(), turn }).await.map_err(|error| {
+            log::error!("a body could not be parsed: {error}");
+            internal()
+        })
     }
 
     /// Reads a body.
     ///
     /// # Errors
     /// 413; 408; 400 when it breaks off; 503 when others hold all the room there is.
-    pub(super) async fn read(&self, headers: &HeaderMap, mut payload: Payload) -> Result<Body, Problem> {
+    pub(super) async fn read(&self, request: &HttpRequest, mut payload: Payload) -> Result<Body, Problem> {
         let limit = self.limit;
+        let headers = request.headers();
+        // actix-http takes all that follows such a head for another protocol, whatever Content-Length says.
+        if headers
+            .get_all(header::UPGRADE)
+            .any(|to| to.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"))
+        {
+            return Err(Problem::body_broken());
+        }
         let announced =
             headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         // A client hears a refusal only once it has sent its body, so a little more than the limit is read
@@ -95,8 +204,11 @@ impl Bodies {
         let mut body = BytesMut::new();
         let mut room: Option<OwnedSemaphorePermit> = None;
         let mut length = 0;
+        let _reading = Reading::of(request);
+        let began = Instant::now();
         loop {
-            match timeout(self.stall, payload.next()).await {
+            let left = self.pace.allowed(length as u64).saturating_sub(began.elapsed());
+            match timeout(left.min(self.pace.stall), payload.next()).await {
                 Err(_) => return Err(Problem::body_timeout()),
                 Ok(Some(Err(_))) => return Err(Problem::body_broken()),
                 Ok(Some(Ok(chunk))) => {
@@ -133,6 +245,8 @@ mod tests {
 
     use super::*;
 
+    const PACE: Pace = Pace { stall: std::time::Duration::from_secs(1), rate: 1024 };
+
     fn of(content_type: &'static str) -> Option<Media> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -156,9 +270,37 @@ mod tests {
         assert!(media(&coded).is_err());
     }
 
+    #[actix_web::test]
+    async fn what_is_long_is_parsed_elsewhere() {
+        let thread = || std::thread::current().id();
+        let bodies = Bodies::new(10, 15, PACE);
+        assert_eq!(bodies.parsed(PARSED_IN_PLACE, thread).await.unwrap().value, thread());
+        assert_ne!(bodies.parsed(PARSED_IN_PLACE + 1, thread).await.unwrap().value, thread());
+    }
+
+    /// As many long bodies as there are processors are parsed at a time, and what was made of one counts until the
+    /// mailbox has it, though not until the write is done.
+    #[actix_web::test]
+    async fn long_bodies_take_turns() {
+        let bodies = Bodies::new(10, 15, PACE);
+        let mut held = Vec::new();
+        for _ in 0..available_parallelism().unwrap().get() {
+            held.push(bodies.parsed(PARSED_IN_PLACE + 1, || ()).await.unwrap());
+        }
+        let (begun, begins) = std::sync::mpsc::channel();
+        let mut next = pin!(bodies.parsed(PARSED_IN_PLACE + 1, move || begun.send(()).unwrap()));
+        assert!(poll!(next.as_mut()).is_pending() && begins.try_recv().is_err());
+        // A short one waits for nobody.
+        assert!(bodies.parsed(PARSED_IN_PLACE, || ()).await.is_ok());
+        let mut write = pin!(held.pop().unwrap().turn.until_begun(std::future::pending::<()>()));
+        assert!(poll!(write.as_mut()).is_pending());
+        next.await.unwrap();
+        begins.try_recv().unwrap();
+    }
+
     #[test]
     fn room_is_bounded_together_and_given_back() {
-        let bodies = Bodies::new(10, 15, Duration::from_secs(1));
+        let bodies = Bodies::new(10, 15, PACE);
         let (mut one, mut other) = (None, None);
         bodies.take_room(&mut one, 6).unwrap();
         bodies.take_room(&mut one, 4).unwrap();
@@ -166,6 +308,6 @@ mod tests {
         drop(one);
         bodies.take_room(&mut other, 6).unwrap();
         // One of the longest always fits.
-        Bodies::new(10, 1, Duration::from_secs(1)).take_room(&mut None, 10).unwrap();
+        Bodies::new(10, 1, PACE).take_room(&mut None, 10).unwrap();
     }
 }

@@ -1,21 +1,23 @@
 //! `/v1/genres`.
 
+use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::Site;
-use super::answer::{Of, stored_gzip, tag_of};
-use super::body::{self, Media};
-use super::conditional::{is_known, movie_tag, number};
+use super::answer::{Of, has_list};
+use super::body;
+use super::conditional::{movie_tag, number};
+use super::idempotency::{Key, Scope};
 use super::movies::no_parameters;
 use super::negotiate;
 use super::problem::{Answer, Problem, REVISION};
-use crate::catalogue::{Coding, Form};
+use crate::catalogue::{Coding, Form, stored};
 use crate::domain::GenreName;
 
 /// GET /v1/genres
@@ -26,17 +28,13 @@ pub(super) async fn all(request: HttpRequest, site: Data<Site>) -> Answer {
 async fn all_genres(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Problem> {
     no_parameters(request)?;
     let coding = negotiate::coding_of_small(request.headers())?;
-    let genres =
-        timeout(site.request_timeout, site.catalogue.genres()).await.map_err(|_| Problem::timeout())??;
+    let deadline = site.reached(request.headers()).await?;
+    let genres = timeout_at(deadline, site.catalogue.genres()).await.map_err(|_| Problem::timeout())??;
     let of = Of { head: genres.head, form: Form::Array, coding, total: genres.count, served: genres.served };
-    if is_known(request.headers(), &tag_of(&of)) {
-        return Ok(site.dress.list(StatusCode::NOT_MODIFIED, &of).finish());
+    if has_list(request.headers(), &of) {
+        return Ok(site.dress.list(StatusCode::NOT_MODIFIED, &of, ().boxed()));
     }
-    let mut response = site.dress.list(StatusCode::OK, &of);
-    Ok(match coding {
-        Coding::Identity => response.body(genres.json),
-        Coding::Gzip => response.body(stored_gzip(&genres.json)),
-    })
+    Ok(site.dress.list(StatusCode::OK, &of, stored(&genres.json, coding).boxed()))
 }
 
 /// The names of an object's members, repeated ones included.
@@ -71,11 +69,11 @@ pub(super) async fn create(request: HttpRequest, site: Data<Site>, payload: Payl
 
 async fn create_genre(request: &HttpRequest, site: &Site, payload: Payload) -> Result<HttpResponse, Problem> {
     no_parameters(request)?;
-    if body::media(request.headers())? != Media::Json {
-        return Err(Problem::unsupported_media_type("send one genre as application/json"));
-    }
-    let body = site.bodies.read(request.headers(), payload).await?;
-    let created = site.catalogue.create_genre(parse(&body.bytes)?).await?;
+    body::is_json(request.headers())?;
+    let key = Key::of(request.headers(), Scope::of(request, "POST /v1/genres"))?;
+    let body = site.bodies.read(request, payload).await?;
+    let key = key.map(|key| key.to(&[&body.bytes]));
+    let created = site.catalogue.create_genre(parse(&body.bytes)?, key).await?;
     let json = serde_json::to_vec(&created.genre).unwrap_or_default();
     Ok(HttpResponse::Created()
         .insert_header((header::CACHE_CONTROL, "no-store"))

@@ -1,6 +1,5 @@
 //! What the operating system is asked for: open files, and an end to clients that stop reading.
 
-use std::any::Any;
 use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
@@ -11,16 +10,14 @@ use socket2::SockRef;
 /// Small answers leave at once. A client that acknowledges nothing for `stall`, or keeps its window shut
 /// for so long, is cut off by the kernel (`TCP_USER_TIMEOUT`, RFC 5482): it would hold what it was to be
 /// sent for ever.
-pub(super) fn on_connect(connection: &dyn Any, stall: Duration) {
-    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
-        let socket = SockRef::from(stream);
-        // Neither is needed for a right answer.
-        let _ = socket.set_tcp_nodelay(true);
-        #[cfg(target_os = "linux")]
-        let _ = socket.set_tcp_user_timeout(Some(stall));
-        #[cfg(not(target_os = "linux"))]
-        let _ = stall;
-    }
+pub(super) fn on_connect(connection: &TcpStream, stall: Duration) {
+    let socket = SockRef::from(connection);
+    // Neither is needed for a right answer.
+    let _ = socket.set_tcp_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(stall));
+    #[cfg(not(target_os = "linux"))]
+    let _ = stall;
 }
 
 /// Raises the limit of open files to what `connections` need, and warns when it stays below.

@@ -1,15 +1,17 @@
 //! Failures as `application/problem+json` (RFC 9457): one table of what there is, one mapping to it.
 
-mod kinds;
+pub(super) mod kinds;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder, web};
 use serde::Serialize;
 
-use super::conditional::number;
+use super::body;
+use super::conditional::{never_holds, number};
+use super::{observe, page};
 use crate::catalogue::{Error, Head};
-use crate::domain::{InputError, Violation};
+use crate::domain::{InputError, MAX_LINKS, MAX_NAMES, Violation};
 use kinds::{KINDS, Kind};
 
 /// The media type of every failure.
@@ -25,6 +27,8 @@ pub(crate) struct Problem {
     errors: Vec<Violation>,
     head: Option<Head>,
     allow: Option<&'static str>,
+    accept_patch: bool,
+    challenge: Option<&'static str>,
 }
 
 /// What a handler answers.
@@ -36,7 +40,8 @@ impl Responder for Answer {
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         match self.0 {
             Ok(response) => response,
-            Err(problem) => problem.response(request.path()),
+            Err(problem) if problem.kind.status == 500 => problem.response_in_the_log(request),
+            Err(problem) => problem.response(request.path(), None),
         }
     }
 }
@@ -50,16 +55,32 @@ struct Document<'a> {
     instance: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [Violation],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
 impl Problem {
     fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), head: None, allow: None }
+        Self {
+            kind,
+            detail: detail.into(),
+            errors: Vec::new(),
+            head: None,
+            allow: None,
+            accept_patch: false,
+            challenge: None,
+        }
     }
 
     fn at(mut self, head: Head) -> Self {
         self.head = Some(head);
         self
+    }
+
+    /// What it tells a client.
+    #[cfg(test)]
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
     }
 
     pub(super) fn no_route() -> Self {
@@ -71,17 +92,59 @@ impl Problem {
         Self { allow: Some(allow), ..Self::new(&kinds::METHOD_NOT_ALLOWED, detail) }
     }
 
+    /// No token was sent (RFC 6750, section 3.1: then the challenge names no error).
+    pub(super) fn no_token() -> Self {
+        let detail = "send a token: Authorization: Bearer mq_…; whoever runs this server makes one with `marquee token create`";
+        Self { challenge: Some("Bearer realm=\"marquee\""), ..Self::new(&kinds::UNAUTHORIZED, detail) }
+    }
+
+    /// What was sent is no token of ours.
+    pub(super) fn invalid_token(detail: &str) -> Self {
+        let challenge = "Bearer realm=\"marquee\", error=\"invalid_token\"";
+        Self { challenge: Some(challenge), ..Self::new(&kinds::UNAUTHORIZED, detail) }
+    }
+
+    /// The token only allows `role`.
+    pub(super) fn role_too_small(role: &str) -> Self {
+        let challenge = "Bearer realm=\"marquee\", error=\"insufficient_scope\", scope=\"write\"";
+        let detail = format!("the token has the role {role}: use one of the role write");
+        Self { challenge: Some(challenge), ..Self::new(&kinds::FORBIDDEN, detail) }
+    }
+
+    /// Of a write that a page of another site may have made a browser send.
+    pub(super) fn another_site(detail: &str) -> Self {
+        Self::new(&kinds::ANOTHER_SITE, detail)
+    }
+
     pub(super) fn uri_too_long(limit: usize) -> Self {
         Self::new(&kinds::URI_TOO_LONG, format!("a target may have at most {limit} bytes"))
     }
 
     pub(super) fn not_acceptable() -> Self {
-        Self::new(&kinds::NOT_ACCEPTABLE, "Accept-Encoding refuses both gzip and identity: allow one of them")
+        Self::new(
+            &kinds::NOT_ACCEPTABLE,
+            "Accept-Encoding refuses zstd, gzip and identity: allow one of them",
+        )
     }
 
     pub(super) fn unknown_parameter(name: &str) -> Self {
         let short: String = name.chars().take(64).collect();
         Self::new(&kinds::UNKNOWN_PARAMETER, format!("there is no query parameter \"{short}\" here"))
+    }
+
+    pub(super) fn invalid_parameter(name: &str, must: &str) -> Self {
+        let short: String = name.chars().take(64).collect();
+        Self::new(&kinds::INVALID_PARAMETER, format!("{short} {must}"))
+    }
+
+    pub(super) fn invalid_header(name: &HeaderName, must: &str) -> Self {
+        Self::new(&kinds::INVALID_HEADER, format!("{name} {must}"))
+    }
+
+    /// The database has not come to `revision`, as far as is known here.
+    pub(super) fn not_reached(revision: u64, known: Head) -> Self {
+        let detail = format!("revision {revision} is not known here yet: try again shortly");
+        Self::new(&kinds::REVISION_NOT_REACHED, detail).at(known)
     }
 
     /// A path segment that is no id names no movie.
@@ -103,7 +166,10 @@ impl Problem {
     }
 
     pub(super) fn body_timeout() -> Self {
-        Self::new(&kinds::REQUEST_TIMEOUT, "the body stopped arriving: send it again, without pauses")
+        Self::new(
+            &kinds::REQUEST_TIMEOUT,
+            "the body stopped arriving, or came too slowly: send it again, without pauses",
+        )
     }
 
     pub(super) fn body_broken() -> Self {
@@ -112,6 +178,19 @@ impl Problem {
 
     pub(super) fn unsupported_media_type(detail: &str) -> Self {
         Self::new(&kinds::UNSUPPORTED_MEDIA_TYPE, detail)
+    }
+
+    /// As [`Self::unsupported_media_type`], of a PATCH (RFC 5789, section 2.2).
+    pub(super) fn unsupported_patch(self) -> Self {
+        Self { accept_patch: true, ..self }
+    }
+
+    pub(super) fn cross_origin_refused(reason: &str) -> Self {
+        Self::new(&kinds::CROSS_ORIGIN_REFUSED, format!("{reason} (MARQUEE_CORS_ORIGINS)"))
+    }
+
+    pub(super) fn rate_limited(seconds: u64) -> Self {
+        Self::new(&kinds::RATE_LIMITED, format!("this is asked too often: ask again in {seconds} s"))
     }
 
     pub(super) fn timeout() -> Self {
@@ -137,6 +216,12 @@ impl Problem {
                 &kinds::TOO_MANY_MOVIES,
                 format!("a request may bring at most {limit} movies (MARQUEE_ARRAY_LIMIT): send several"),
             ),
+            InputError::TooManyNames => Self::new(
+                &kinds::TOO_MANY_MOVIES,
+                format!(
+                    "a request may bring at most {MAX_NAMES} different genres and directors, and {MAX_LINKS} of them in all its movies: send several"
+                ),
+            ),
             InputError::Invalid(errors) => Self::invalid(&kinds::INVALID_MOVIE, errors),
         }
     }
@@ -160,16 +245,56 @@ impl Problem {
         problem
     }
 
-    fn response(&self, instance: &str) -> HttpResponse {
+    /// As [`Self::of_one`], of a request with conditions: one that can never hold is told as such.
+    pub(super) fn of_conditional(error: Error, headers: &HeaderMap) -> Self {
+        let stale = matches!(error, Error::Stale { .. });
+        let problem = Self::of_one(error);
+        match never_holds(headers) {
+            Some(reason) if stale => Self { detail: reason.to_owned(), ..problem },
+            _ => problem,
+        }
+    }
+
+    pub(super) fn condition_of_many() -> Self {
+        Self::new(
+            &kinds::PRECONDITION_FAILED,
+            "a condition is on one movie: DELETE /v1/movies/{id} with it, or many without it",
+        )
+    }
+
+    /// A fault of ours: the id that the client is told is in the log, right after the cause.
+    fn response_in_the_log(&self, request: &HttpRequest) -> HttpResponse {
+        let id = observe::request_id(request.headers());
+        let told = id.to_str().unwrap_or_default();
+        log::error!(
+            request_id = told;
+            "{} {} is answered {}: what was logged just before is why",
+            request.method(),
+            request.path(),
+            self.kind.status
+        );
+        let mut response = self.response(request.path(), Some(told));
+        response.headers_mut().insert(observe::X_REQUEST_ID.clone(), id);
+        response
+    }
+
+    fn response(&self, instance: &str, request_id: Option<&str>) -> HttpResponse {
         let status = StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponse::build(status);
         response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
         response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
+        response.insert_header((header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static(page::NO_SNIFF)));
         if let Some(head) = self.head {
             response.insert_header((REVISION, number(head.revision)));
         }
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+        }
+        if let Some(challenge) = self.challenge {
+            response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
+        }
+        if self.accept_patch {
+            response.insert_header((ACCEPT_PATCH, HeaderValue::from_static(body::PATCHES)));
         }
         // Who does not know whether it happened must not be told to do it again.
         if self.kind.status == 503 && *self.kind != kinds::OUTCOME_UNKNOWN {
@@ -182,10 +307,14 @@ impl Problem {
             detail: &self.detail,
             instance,
             errors: &self.errors,
+            request_id,
         };
         response.body(serde_json::to_vec(&document).unwrap_or_default())
     }
 }
+
+/// RFC 5789, section 3.1.
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
 /// Which revision an answer reflects.
 pub(super) const REVISION: HeaderName = HeaderName::from_static("marquee-revision");
@@ -201,11 +330,23 @@ impl From<Error> for Problem {
             Error::NoMovie { head, .. } => Self::new(&kinds::NOT_FOUND, detail).at(head),
             Error::DuplicateImdbId { index, head, .. } => {
                 let mut problem =
-                    Self::new(&kinds::DUPLICATE_IMDB_ID, format!("{detail}: nothing was created")).at(head);
+                    Self::new(&kinds::DUPLICATE_IMDB_ID, format!("{detail}: nothing was written")).at(head);
                 problem.errors = vec![Violation::new(format!("/{index}/imdb_id"), "is taken")];
                 problem
             }
+            Error::Stale { head, .. } => {
+                Self::new(&kinds::PRECONDITION_FAILED, detail + ": read it again and decide anew").at(head)
+            }
+            Error::Contradicts { violations, head } => {
+                Self::invalid(&kinds::INVALID_MOVIE, violations).at(head)
+            }
             Error::DuplicateGenre { head, .. } => Self::new(&kinds::DUPLICATE_GENRE, detail).at(head),
+            Error::KeyReused { head } => Self::new(
+                &kinds::KEY_REUSED,
+                "the Idempotency-Key was used for another request: take a new one for each write, and send a \
+                 write again exactly as it was",
+            )
+            .at(head),
             Error::Busy => Self::new(&kinds::NOT_EXECUTED, detail + ": nothing happened, try again shortly"),
             Error::Stopping => {
                 Self::new(&kinds::NOT_EXECUTED, detail + ": nothing happened, try again elsewhere")
@@ -215,12 +356,14 @@ impl From<Error> for Problem {
             }
             Error::OutcomeUnknown => Self::new(
                 &kinds::OUTCOME_UNKNOWN,
-                detail + ": look at the collection before you send it again",
+                detail
+                    + ": send it again with the Idempotency-Key that it had, or look at the collection first",
             ),
             Error::TooLarge => Self::new(&kinds::TOO_LARGE, detail),
-            Error::Internal => {
-                Self::new(&kinds::INTERNAL, "this is a fault of the server; its log says more")
-            }
+            Error::Internal => Self::new(
+                &kinds::INTERNAL,
+                "this is a fault of the server; its log says more, under the id in request_id",
+            ),
         }
     }
 }
@@ -228,10 +371,14 @@ impl From<Error> for Problem {
 /// GET /problems/{slug}: what a problem type means, so that the URIs of the types lead somewhere.
 pub(super) async fn describe(slug: web::Path<String>) -> Answer {
     Answer(match KINDS.iter().find(|kind| kind.slug == slug.as_str()) {
-        Some(kind) => Ok(HttpResponse::Ok()
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .content_type("text/plain; charset=utf-8")
-            .body(format!("{} ({})\n\n{}\n", kind.title, kind.status, kind.meaning))),
+        Some(kind) => {
+            let mut response = HttpResponse::Ok();
+            page::dress(&mut response);
+            Ok(response
+                .insert_header((header::CACHE_CONTROL, "no-store"))
+                .content_type("text/plain; charset=utf-8")
+                .body(format!("{} ({})\n\n{}\n", kind.title, kind.status, kind.meaning)))
+        }
         None => Err(Problem::no_route()),
     })
 }
@@ -248,8 +395,11 @@ mod tests {
             (Error::Cold, 503),
             (Error::Away, 503),
             (Error::NoMovie { id: 1, head: HEAD }, 404),
+            (Error::Stale { id: 1, head: HEAD }, 412),
+            (Error::Contradicts { violations: vec![Violation::new("/id", "must be 1")], head: HEAD }, 422),
             (Error::DuplicateImdbId { imdb_id: "tt0000001".into(), index: 2, head: HEAD }, 409),
             (Error::DuplicateGenre { name: "Drama".into(), head: HEAD }, 409),
+            (Error::KeyReused { head: HEAD }, 422),
             (Error::Busy, 503),
             (Error::Stopping, 503),
             (Error::NotExecuted("the database does not answer"), 503),
@@ -258,7 +408,7 @@ mod tests {
             (Error::Internal, 500),
         ];
         for (error, status) in errors {
-            let response = Problem::from(error.clone()).response("/v1/movies");
+            let response = Problem::from(error.clone()).response("/v1/movies", None);
             assert_eq!(response.status(), status, "{error}");
             let again = status == 503 && error != Error::OutcomeUnknown;
             assert_eq!(response.headers().contains_key(header::RETRY_AFTER), again);

@@ -95,7 +95,9 @@ fn movie(text: &[u8]) -> Result<NewMovie, Bad> {
             // Half of a surrogate pair, say, is not readable, but shows where the element ends.
             Bad { reason, is_json: serde_json::from_slice::<IgnoredAny>(text).is_ok() }
         }
-        InputError::TooMany { .. } => Bad { reason: "must be one object".to_owned(), is_json: true },
+        InputError::TooMany { .. } | InputError::TooManyNames => {
+            Bad { reason: "must be one object".to_owned(), is_json: true }
+        }
         InputError::Invalid(violations) => {
             let told: Vec<String> = violations.iter().take(TOLD).map(ToString::to_string).collect();
             let untold = violations.len() - told.len();

@@ -43,7 +43,7 @@ impl Sink for Catalogue {
 
     async fn create(&self, movies: Vec<NewMovie>) -> Result<(), Error> {
         let again = |e: &Error| matches!(e, Error::Busy | Error::NotExecuted(_));
-        patiently(FIRST_WAIT, || Self::create(self, movies.clone()), again).await.map(|_| ())
+        patiently(FIRST_WAIT, || Self::create(self, movies.clone(), None), again).await.map(|_| ())
     }
 }
 

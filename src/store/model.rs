@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::domain::{DirectorName, GenreName, Movie};
+use jiff::Timestamp;
+
+use crate::domain::{DirectorName, GenreName, Movie, Token};
 
 /// A state of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,6 +14,18 @@ pub struct Head {
     /// Random, drawn anew for each of them: two states with one stamp are the same bytes, and a database
     /// restored from a backup repeats revisions but never stamps.
     pub stamp: u64,
+}
+
+/// What a look at the database tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Polled {
+    /// The newest state of the catalogue.
+    pub head: Head,
+    /// The stamp of the last change of tokens.
+    pub tokens: u64,
+    /// What tells this database from any other; `None` where a backup was put back that has no such
+    /// name yet.
+    pub database: Option<u64>,
 }
 
 /// The state that somebody knows already, when there is one.
@@ -74,6 +88,17 @@ pub struct Wanted {
     pub directors: BTreeSet<String>,
 }
 
+/// One page of the movies that match.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Found {
+    /// How many match.
+    pub total: u64,
+    /// Those of the page, in its order.
+    pub movies: Vec<Movie>,
+    /// Whether there are others beyond it, in the direction in which it was asked for.
+    pub more: bool,
+}
+
 /// A genre as the database has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GenreRow {
@@ -96,6 +121,9 @@ pub struct Facts {
     pub directors: HashMap<String, (u64, DirectorName)>,
     /// Slugs that are taken and could meet those of the genres that were not found.
     pub slugs: BTreeSet<String>,
+    /// From which number on those are numbered that meet another, where that is not 2. As far as the batch can need
+    /// them, the numbers from there on are free unless `slugs` has them.
+    pub numbers: HashMap<String, u64>,
 }
 
 /// A genre to be made.
@@ -148,4 +176,70 @@ pub struct Changeset {
     pub genre_counts: Vec<(u64, i64)>,
     /// The touched segments as they will be.
     pub segments: Vec<SegmentRef>,
+}
+
+/// A SHA-256.
+pub type Digest = [u8; 32];
+
+/// What makes a write one that is not done twice: a second one of the same `id` is answered as the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RetryKey {
+    /// The key that the client chose, and all that it is scoped to.
+    pub id: Digest,
+    /// What is asked: another request under the same `id` is a mistake of the client's.
+    pub request: Digest,
+}
+
+/// What a write with a key was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptAnswer {
+    /// Its key.
+    pub key: RetryKey,
+    /// The state that the answer is of.
+    pub head: Head,
+    /// What came of it, in the form that the catalogue gave it.
+    pub answer: Vec<u8>,
+}
+
+/// What is kept for retries, as far as a batch must know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// The answers that were asked for, as far as they are there and have not expired.
+    pub answers: Vec<KeptAnswer>,
+    /// About how many bytes all answers take that have not expired.
+    pub bytes: u64,
+    /// Where the next one goes.
+    pub(super) end: i64,
+    /// Rows that have expired, not all.
+    pub(super) expired: Vec<i64>,
+    /// Those that were asked for and have expired.
+    pub(super) stale: Vec<Digest>,
+}
+
+/// All tokens at one moment, by id.
+#[derive(Debug, Clone)]
+pub struct TokenTable {
+    /// Drawn at random for each change, so that a database that was restored is told from what it was; 0 before
+    /// the first.
+    pub stamp: u64,
+    /// The id that the next one gets; 1 where there never was any.
+    pub next_id: u64,
+    /// The tokens, revoked ones included.
+    pub tokens: Vec<Token>,
+}
+
+/// One change of tokens.
+#[derive(Debug, Clone)]
+pub enum TokenChange {
+    /// One more, under [`TokenTable::next_id`].
+    Add(Token),
+    /// One less.
+    Revoke {
+        /// Which.
+        id: u64,
+        /// When.
+        at: Timestamp,
+        /// Tokens that were revoked so long ago that nobody need know of them.
+        forget: Vec<u64>,
+    },
 }

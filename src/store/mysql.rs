@@ -3,6 +3,9 @@
 #[expect(clippy::duplicate_mod, reason = "one copy of the queries, compiled for each backend")]
 #[path = "queries.rs"]
 mod queries;
+#[expect(clippy::duplicate_mod, reason = "one copy of the search, compiled for each backend")]
+#[path = "search.rs"]
+mod search;
 #[expect(clippy::duplicate_mod, reason = "one copy of the sessions, compiled for each backend")]
 #[path = "session.rs"]
 mod session;
@@ -19,8 +22,8 @@ use url::Url;
 pub(super) use session::{Snapshot, WriteTx};
 
 use super::rows::CatalogueRow;
-use super::schema::catalogue;
-use super::{Prepared, StoreError, StoreOptions, error};
+use super::schema::{catalogue, token_state};
+use super::{Prepared, StoreError, StoreOptions, error, pending};
 use crate::telemetry::{Metrics, Purpose};
 use session::Sessions;
 
@@ -70,6 +73,10 @@ use {insert_many, replace_many};
 
 async fn catalogue_row_locked(conn: &mut Conn) -> QueryResult<CatalogueRow> {
     catalogue::table.find(1).for_update().first(conn).await
+}
+
+async fn token_state_locked(conn: &mut Conn) -> QueryResult<(i32, i64, i64)> {
+    token_state::table.find(1).for_update().first(conn).await
 }
 
 /// A MySQL or MariaDB database.
@@ -189,6 +196,8 @@ impl Database {
             )),
             other => other,
         })?;
+        let applied = self.sessions.once(Purpose::Other, queries::migrations_applied).await?;
+        pending::none_missing::<diesel::mysql::Mysql>(&MIGRATIONS, &applied)?;
         let mut warnings = Vec::new();
         if settings.flush != 1 {
             warnings.push(format!(

@@ -7,8 +7,10 @@ use diesel::prelude::{Insertable, Queryable};
 use jiff::Timestamp;
 
 use super::StoreError;
-use super::model::{Head, NextIds, Put, SegmentRef};
-use super::schema::{commits, directors, genres, movie_directors, movie_genres, movies, segments};
+use super::model::{Head, NextIds, Polled, Put, SegmentRef};
+use super::schema::{
+    commits, directors, genres, idempotency_keys, movie_directors, movie_genres, movies, segments,
+};
 use crate::domain::{
     DirectorName, Genre, GenreName, ImdbId, Invalid, Movie, Popularity, Rating, RuntimeMinutes, Title, Votes,
     Year,
@@ -37,6 +39,14 @@ impl CatalogueRow {
             director: self.next_director_id.cast_unsigned(),
         }
     }
+}
+
+/// (revision, stamp, stamp of the tokens, identity of the database), as it is read.
+pub(super) type PolledTuple = (i64, i64, i64, Option<i64>);
+
+pub(super) fn polled((revision, stamp, tokens, database): PolledTuple) -> Polled {
+    let head = Head { revision: revision.cast_unsigned(), stamp: stamp.cast_unsigned() };
+    Polled { head, tokens: tokens.cast_unsigned(), database: database.map(i64::cast_unsigned) }
 }
 
 #[derive(Debug, Clone, Insertable)]
@@ -173,6 +183,20 @@ pub(super) fn director_links(put: &[Put]) -> Vec<DirectorLinkRow> {
         })
     });
     links.collect()
+}
+
+/// A part of an answer that is kept.
+#[derive(Debug, Clone, Queryable, Insertable)]
+#[diesel(table_name = idempotency_keys, treat_none_as_default_value = false)]
+pub(super) struct KeptRow {
+    pub(super) position: i64,
+    pub(super) id: Vec<u8>,
+    pub(super) part: i32,
+    pub(super) request: Vec<u8>,
+    pub(super) revision: i64,
+    pub(super) stamp: i64,
+    pub(super) expires_at: i64,
+    pub(super) answer: Vec<u8>,
 }
 
 /// A movie's row as it is read: everything but the key that it is sorted by.

@@ -5,6 +5,13 @@
 //! ends otherwise, a time-out and a dropped future among them, closes its connection: one that was left
 //! in the middle of an answer would give it to the next question.
 
+#[expect(clippy::duplicate_mod, reason = "compiled for each backend, as this file is")]
+#[path = "session/kept.rs"]
+mod kept;
+#[expect(clippy::duplicate_mod, reason = "compiled for each backend, as this file is")]
+#[path = "session/tokens.rs"]
+mod tokens;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -18,11 +25,13 @@ use tokio::time::timeout;
 
 use super::{BEGIN_READ, BEGIN_WRITE, Conn, LIST, queries};
 use crate::domain::{DirectorName, Genre, GenreName, Movie, slug};
+use crate::store::derive::{KeysRow, word_rows};
 use crate::store::model::{
-    Changes, Changeset, Facts, GenreRow, Head, History, Known, NextIds, SegmentRef, Wanted,
+    Changes, Changeset, Facts, GenreRow, Head, History, Known, NextIds, Polled, SegmentRef, Wanted,
 };
+use crate::store::numbering::Numbering;
 use crate::store::rows::{self, CatalogueRow, LinkTuple, NewDirectorRow, NewGenreRow, SegmentRow};
-use crate::store::{StoreError, error};
+use crate::store::{PoolStatus, StoreError, error};
 use crate::telemetry::{Metrics, Purpose};
 
 /// How many commits the log keeps. A replica that slept through more of them loads its manifest anew.
@@ -45,7 +54,7 @@ pub(in crate::store) struct Sessions {
 }
 
 /// A connection in use.
-struct Lease {
+pub(super) struct Lease {
     object: Option<Object<AsyncDieselConnectionManager<Conn>>>,
     step: Duration,
 }
@@ -56,7 +65,10 @@ impl Lease {
     }
 
     /// Runs one step on the connection within its time limit.
-    async fn run<T>(&mut self, step: impl AsyncFnOnce(&mut Conn) -> QueryResult<T>) -> Result<T, StoreError> {
+    pub(super) async fn run<T>(
+        &mut self,
+        step: impl AsyncFnOnce(&mut Conn) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
         let limit = self.step;
         let Some(object) = self.object.as_mut() else {
             return Err(StoreError::Away("the connection was given back".to_owned()));
@@ -113,6 +125,7 @@ impl Sessions {
         let object = match timeout(self.step + SLACK, self.pool.get()).await {
             Ok(Ok(object)) => object,
             Ok(Err(PoolError::Timeout(TimeoutType::Wait))) => {
+                self.metrics.connection_timeouts.inc();
                 return Err(StoreError::PoolExhausted(self.step));
             }
             Ok(Err(PoolError::Backend(error))) => return Err(error::of_connect(error)),
@@ -163,10 +176,10 @@ impl Sessions {
         Ok((lease, value))
     }
 
-    pub(in crate::store) async fn head(&self) -> Result<Head, StoreError> {
-        let (lease, row) = self.begin(Purpose::Poll, queries::catalogue_row).await?;
+    pub(in crate::store) async fn poll(&self) -> Result<Polled, StoreError> {
+        let (lease, row) = self.begin(Purpose::Poll, queries::polled).await?;
         lease.release();
-        Ok(row.head())
+        Ok(rows::polled(row))
     }
 
     pub(in crate::store) async fn snapshot(&self, purpose: Purpose) -> Result<Snapshot, StoreError> {
@@ -184,9 +197,14 @@ impl Sessions {
         Ok(WriteTx { lease, row, metrics: self.metrics.clone() })
     }
 
-    pub(in crate::store) fn pool_status(&self) -> (usize, usize) {
+    pub(in crate::store) fn pool_status(&self) -> PoolStatus {
         let status = self.pool.status();
-        (status.size, status.waiting)
+        PoolStatus {
+            in_use: status.size.saturating_sub(status.available),
+            idle: status.available,
+            wanted: status.waiting,
+            limit: status.max_size,
+        }
     }
 
     pub(in crate::store) fn close(&self) {
@@ -196,7 +214,7 @@ impl Sessions {
 
 /// Reads one moment: nothing that is committed meanwhile is seen.
 pub(in crate::store) struct Snapshot {
-    lease: Lease,
+    pub(super) lease: Lease,
     metrics: Metrics,
 }
 
@@ -223,7 +241,7 @@ impl Snapshot {
 
 /// Holds the lock of the revision row.
 pub(in crate::store) struct WriteTx {
-    lease: Lease,
+    pub(super) lease: Lease,
     row: CatalogueRow,
     metrics: Metrics,
 }
@@ -311,22 +329,38 @@ impl WriteTx {
     /// Slugs that genres which are not there yet could meet.
     async fn facts_of_slugs(&mut self, wanted: &Wanted, facts: &mut Facts) -> Result<(), StoreError> {
         // A name and its folded form have the same slug.
-        let mut times: BTreeMap<String, u32> = BTreeMap::new();
+        let mut times: BTreeMap<String, u64> = BTreeMap::new();
         for key in wanted.genres.iter().filter(|key| !facts.genres.contains_key(*key)) {
             *times.entry(slug(key)).or_default() += 1;
         }
-        let slugs: Vec<String> = times.keys().cloned().collect();
-        let mut numbered_slugs = Vec::new();
+        self.slugs_taken(&times.keys().cloned().collect::<Vec<_>>(), facts).await?;
+        // Numbers are given to those that meet one in the database, or each other, or one that was given a number.
+        let is_numbered = |slug: &str| {
+            let base = slug.rsplit_once('-').filter(|(_, number)| number.bytes().all(|b| b.is_ascii_digit()));
+            base.is_some_and(|(base, _)| times.contains_key(base))
+        };
+        let meet = times
+            .iter()
+            .filter(|(slug, times)| **times > 1 || facts.slugs.contains(*slug) || is_numbered(slug));
+        let mut numberings: Vec<Numbering> = meet.map(|(slug, times)| Numbering::new(slug, *times)).collect();
+        loop {
+            let asks: Vec<String> = numberings.iter().flat_map(Numbering::asks).collect();
+            if asks.is_empty() {
+                break;
+            }
+            self.slugs_taken(&asks, facts).await?;
+            // Those that the batch itself brings count as taken, though they are not yet.
+            let is_taken = |slug: &str| facts.slugs.contains(slug) || times.contains_key(slug);
+            numberings.iter_mut().for_each(|numbering| numbering.told(is_taken));
+        }
+        facts.numbers = numberings.into_iter().map(Numbering::first).collect();
+        Ok(())
+    }
+
+    async fn slugs_taken(&mut self, slugs: &[String], facts: &mut Facts) -> Result<(), StoreError> {
         for list in slugs.chunks(LIST) {
             facts.slugs.extend(self.lease.run(async |conn| queries::slugs_taken(conn, list).await).await?);
         }
-        // Numbers are given to those that meet one in the database, or each other.
-        for (slug, _) in times.iter().filter(|(slug, times)| **times > 1 || facts.slugs.contains(*slug)) {
-            let prefix = format!("{slug}-");
-            let numbered = self.lease.run(async |conn| queries::slugs_beginning(conn, &prefix).await).await?;
-            numbered_slugs.extend(numbered);
-        }
-        facts.slugs.extend(numbered_slugs);
         Ok(())
     }
 
@@ -339,9 +373,13 @@ impl WriteTx {
         for put in changes.put.chunks(LIST) {
             let movies = put.iter().map(|put| (&put.movie).into()).collect();
             let (genres, directors) = (rows::genre_links(put), rows::director_links(put));
+            let keys = put.iter().map(|put| KeysRow::from(&put.movie)).collect();
+            let words = word_rows(put.iter().map(|put| &put.movie));
             self.lease
                 .run(async |conn| {
                     queries::movies_insert(conn, movies).await?;
+                    queries::keys_insert(conn, keys).await?;
+                    queries::words_insert(conn, words).await?;
                     queries::genre_links_insert(conn, genres).await?;
                     queries::director_links_insert(conn, directors).await
                 })
@@ -349,6 +387,9 @@ impl WriteTx {
         }
         let Head { revision, .. } = changes.head;
         let segments = changes.segments.iter().map(|segment| SegmentRow::new(*segment, revision)).collect();
+        if revision % CUT_EVERY == 0 {
+            self.forget_expired().await?;
+        }
         let NextIds { movie, genre, director } = changes.next_ids;
         let next = [movie, genre, director].map(u64::cast_signed);
         self.lease

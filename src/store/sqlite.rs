@@ -3,6 +3,9 @@
 #[expect(clippy::duplicate_mod, reason = "one copy of the queries, compiled for each backend")]
 #[path = "queries.rs"]
 mod queries;
+#[expect(clippy::duplicate_mod, reason = "one copy of the search, compiled for each backend")]
+#[path = "search.rs"]
+mod search;
 #[expect(clippy::duplicate_mod, reason = "one copy of the sessions, compiled for each backend")]
 #[path = "session.rs"]
 mod session;
@@ -20,7 +23,8 @@ use futures_util::FutureExt;
 pub(super) use session::{Snapshot, WriteTx};
 
 use super::rows::CatalogueRow;
-use super::{Prepared, StoreError, StoreOptions, error};
+use super::schema::token_state;
+use super::{Prepared, StoreError, StoreOptions, error, pending};
 use crate::telemetry::{Metrics, Purpose};
 use session::Sessions;
 
@@ -73,6 +77,11 @@ use {insert_many, replace_many};
 /// `BEGIN IMMEDIATE` has locked it already.
 async fn catalogue_row_locked(conn: &mut Conn) -> QueryResult<CatalogueRow> {
     queries::catalogue_row(conn).await
+}
+
+/// As [`catalogue_row_locked`].
+async fn token_state_locked(conn: &mut Conn) -> QueryResult<(i32, i64, i64)> {
+    diesel_async::RunQueryDsl::first(token_state::table.find(1), conn).await
 }
 
 /// A SQLite file.
@@ -203,6 +212,8 @@ impl Database {
             )),
             other => other,
         })?;
+        let applied = self.sessions.once(Purpose::Other, queries::migrations_applied).await?;
+        pending::none_missing::<diesel::sqlite::Sqlite>(&MIGRATIONS, &applied)?;
         Ok(Prepared { server: format!("SQLite {}", version.version), warnings: Vec::new() })
     }
 }

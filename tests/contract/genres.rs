@@ -121,6 +121,38 @@ on_every_database! {
         assert_eq!(slugs, ["\"x\"", "\"x-2\"", "\"x-3\""]);
     }
 
+    /// Many names share one slug, and many slugs are shared by two: each is numbered without a hole, and what the database
+    /// is asked does not grow with them.
+    async fn many_names_share_a_slug(db) {
+        let marquee = start(&db).await;
+        let asked = async || marquee.metrics().await["marquee_database_queries_total{purpose=\"write\"}"];
+        let of = |names: &[String]| -> Value {
+            names.chunks(32).map(|genres| json!({ "title": "a", "genres": genres })).collect()
+        };
+        let han: Vec<String> = (0x4e00..0x4e00 + 2400).map(|c| char::from_u32(c).unwrap().to_string()).collect();
+        create(&marquee, of(&han[..1200])).await;
+        let before = asked().await;
+        create(&marquee, of(&han[1200..])).await;
+        let many = asked().await - before;
+        create(&marquee, json!({ "title": "a", "genres": ["戦争"] })).await;
+        let one = asked().await - before - many;
+        assert!(many < 120.0 && one < 60.0, "{many} and {one} questions");
+        let pairs: Vec<String> = (0..600).flat_map(|n| [format!("pair{n}!"), format!("pair{n}?")]).collect();
+        let before = asked().await;
+        create(&marquee, of(&pairs)).await;
+        let paired = asked().await - before;
+        assert!(paired < 120.0, "{paired} questions");
+
+        let all = get(&marquee, "/v1/genres").await.json();
+        let mut slugs: Vec<&str> = all.as_array().unwrap().iter().map(|genre| genre["slug"].as_str().unwrap()).collect();
+        let mut expected: Vec<String> = (2..=2401).map(|n| format!("genre-{n}")).collect();
+        expected.push("genre".to_owned());
+        expected.extend((0..600).flat_map(|n| [format!("pair{n}"), format!("pair{n}-2")]));
+        slugs.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(slugs, expected);
+    }
+
     /// Two names of full length that meet in one slug: the number must fit too.
     async fn a_long_slug_is_numbered_too(db) {
         let marquee = start(&db).await;

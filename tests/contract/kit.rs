@@ -1,5 +1,8 @@
 //! What the tests of the contract ask with, and what every answer is held to.
 
+#[path = "held.rs"]
+pub(crate) mod held;
+
 use std::io::Read;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +19,7 @@ use crate::support::{Marquee, TestDatabase};
 pub(crate) const LINES: &str = "application/x-ndjson";
 
 /// How long a raw connection is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What must not be in anything that a client is told: words of the database, of the code, of the machine.
 const INTERNAL: &[&str] = &[
@@ -62,12 +65,18 @@ pub(crate) struct Reply {
 impl Reply {
     pub(crate) async fn to(request: RequestBuilder) -> Self {
         let request = request.build().unwrap();
-        let path = request.url().path().to_owned();
-        let answer = reqwest::Client::builder().no_gzip().no_proxy().timeout(PATIENCE).build().unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = reqwest::Client::builder()
+            .no_gzip()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .redirect(reqwest::redirect::Policy::none());
+        let answer = answer.build().unwrap();
         let answer = answer.execute(request).await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = answer.bytes().await.unwrap().to_vec();
         assert_ne!(status, 500, "{path}: {}", String::from_utf8_lossy(&body));
+        held::hold(&method, &path, status, &headers, &body);
         Self { status, headers, body, path }
     }
 
@@ -106,11 +115,14 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
     }
 
-    /// The body as it was before it was deflated.
-    pub(crate) fn inflated(&self) -> Vec<u8> {
-        assert_eq!(self.header("content-encoding"), "gzip");
+    /// The body as it was before it was compressed.
+    pub(crate) fn decoded(&self) -> Vec<u8> {
         let mut plain = Vec::new();
-        MultiGzDecoder::new(self.body.as_slice()).read_to_end(&mut plain).unwrap();
+        match self.header("content-encoding") {
+            "gzip" => MultiGzDecoder::new(self.body.as_slice()).read_to_end(&mut plain).unwrap(),
+            "zstd" => zstd::Decoder::new(self.body.as_slice()).unwrap().read_to_end(&mut plain).unwrap(),
+            other => panic!("{}: {other}", self.path),
+        };
         plain
     }
 

@@ -31,7 +31,12 @@ on_every_database! {
         assert_eq!(text.header("cache-control"), "no-store");
         assert!(text.header("content-type").contains("text"), "{}", text.header("content-type"));
         assert!(text.text().contains("# TYPE ") && text.text().contains("marquee_"), "{}", text.text());
-        assert!(text.text().ends_with("# EOF\n"));
+        assert_eq!(text.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+        let asked = marquee.request(reqwest::Method::GET, "/metrics");
+        let asked = asked.header("accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+        let open = crate::kit::Reply::to(asked).await.expect(200);
+        assert!(open.header("content-type").starts_with("application/openmetrics-text; version=1.0.0"));
+        assert!(open.text().ends_with("# EOF\n"));
         let before = marquee.metrics().await;
         assert_eq!(before["marquee_revision"], get(&marquee, "/v1/movies").await.revision() as f64);
         for _ in 0..3 {
@@ -56,11 +61,11 @@ on_every_database! {
         let mut wire = Wire::to(marquee.address()).await;
         let posted = |path: &str, media: &str, body: &str| {
             format!(
-                "POST {path} HTTP/1.1\r\nHost: h\r\nContent-Type: {media}\r\nContent-Length: {}\r\n\r\n{body}",
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media}\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             )
         };
-        let asked = |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n");
+        let asked = |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let json = "application/json";
         for (request, status) in [
             (asked("GET", "/nowhere"), 404),

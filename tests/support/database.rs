@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use diesel::connection::{LoadConnection, SimpleConnection};
 use diesel::deserialize::FromSql;
@@ -22,6 +22,9 @@ use url::Url;
 /// What the names of test databases begin with. The time follows, so that a sweep can tell a left-over
 /// from the database of a run that goes on elsewhere.
 const PREFIX: &str = "marquee_test_";
+
+/// How long a server that is busy is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A database of another run is left alone for that long.
 const LEFTOVER_AFTER: Duration = Duration::from_hours(1);
@@ -166,6 +169,31 @@ impl TestDatabase {
         value.and_then(|v| v.parse().ok()).unwrap_or_else(|| panic!("{sql}: no number in {rows:?}"))
     }
 
+    /// The other connections to the database: the id of each, and what it does. None on SQLite.
+    ///
+    /// By SHOW, since MySQL's table of them fails (error 3854) while a statement runs that holds bytes which
+    /// are no text, as ours do.
+    pub(crate) async fn connections(&self) -> Vec<(u64, String)> {
+        let Place::Server { admin, name } = &self.place else { return Vec::new() };
+        let since = Instant::now();
+        let rows = loop {
+            let mut conn = connect(admin).await;
+            let rows: mysql_async::Result<Vec<mysql_async::Row>> = conn.query("SHOW PROCESSLIST").await;
+            conn.disconnect().await.ok();
+            match rows {
+                Ok(rows) => break rows,
+                // Such a statement may be cut where it is no text here, too: it is over in a moment.
+                Err(error) => assert!(since.elapsed() < PATIENCE, "SHOW PROCESSLIST: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        let all = rows.iter().map(|row| {
+            let db: Option<String> = row.get("db").unwrap();
+            (db, row.get("Id").unwrap(), row.get::<Option<String>, _>("State").unwrap().unwrap_or_default())
+        });
+        all.filter(|(db, ..)| db.as_ref() == Some(name)).map(|(_, id, state)| (id, state)).collect()
+    }
+
     /// A connection to the database on its server, for what spans statements.
     pub(crate) async fn connect(&self) -> Conn {
         connect(&self.url).await
@@ -178,9 +206,11 @@ impl Drop for TestDatabase {
         let (admin, statement) = (admin.clone(), format!("DROP DATABASE IF EXISTS {name}"));
         // A thread of its own: this may run inside a runtime, or while a panic unwinds.
         let dropped = thread::spawn(move || {
-            Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-                tokio::time::timeout(Duration::from_secs(20), execute(&admin, &statement)).await
-            })
+            Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(async { tokio::time::timeout(PATIENCE, execute(&admin, &statement)).await })
         });
         if !matches!(dropped.join(), Ok(Ok(()))) {
             eprintln!("{name} could not be dropped; the next ./test sweeps it");
@@ -249,8 +279,8 @@ fn text(value: Value) -> Option<String> {
 
 fn open(path: &std::path::Path) -> SqliteConnection {
     let mut conn = SqliteConnection::establish(&path.to_string_lossy()).unwrap();
-    // marquee may be writing; and a test that writes has the rules that marquee has.
-    conn.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON;").unwrap();
+    // marquee may be writing, to a slow disk; and a test that writes has the rules that marquee has.
+    conn.batch_execute("PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON;").unwrap();
     conn
 }
 

@@ -3,6 +3,7 @@
 //! - [`TestDatabase`]: a database of its own for each test, on SQLite, MySQL or MariaDB
 //! - [`on_every_database!`]: one test body, run on all three
 //! - [`Proxy`]: a wire to MySQL that can be cut, stalled, or lose the answer of a COMMIT
+//! - [`Redis`]: a Redis of its own for each test, that can be paused, killed and started again
 //! - [`Marquee`]: the real binary on a free port, its log, its metrics, and a client to it
 //!
 //! A test file says `#[macro_use] mod support;` and uses the part that it needs.
@@ -18,11 +19,21 @@
 
 pub(crate) mod database;
 pub(crate) mod proxy;
+pub(crate) mod redis;
 pub(crate) mod server;
 
 pub(crate) use database::{Engine, TestDatabase, run_on};
 pub(crate) use proxy::{Mode, OnCommit, Proxy};
+pub(crate) use redis::Redis;
 pub(crate) use server::{Marquee, Preparation};
+
+/// Sends a signal by name (`TERM`, `STOP`, `CONT`).
+fn signal(child: &std::process::Child, name: &str) {
+    // The shell's own: not every machine has a kill of its own.
+    let kill = format!("kill -{name} {}", child.id());
+    let sent = std::process::Command::new("sh").args(["-c", &kill]).status();
+    assert!(sent.unwrap().success(), "signal {name} could not be sent");
+}
 
 /// Makes three tests of each body: `name::sqlite`, `name::mysql`, `name::mariadb`, each with an empty
 /// database of its own and a runtime of two threads.

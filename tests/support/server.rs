@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -13,8 +13,12 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 
 use super::TestDatabase;
 
-/// How long a start, an end, or a line of the log is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a start, an end, an answer, or a line of the log is waited for.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// MARQUEE_REQUEST_TIMEOUT_MS, where a test sets none: a write waits for several syncs of the disk, each of which
+/// can take seconds while other tests write.
+const REQUEST_TIMEOUT_MS: &str = "120000";
 
 /// What marquee is started with.
 pub(crate) struct Preparation {
@@ -44,13 +48,13 @@ impl Preparation {
         let log = Log::default();
         let stderr = child.stderr.take().unwrap();
         let lines = log.clone();
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
                 lines.push(&String::from_utf8_lossy(&line));
             }
         });
         let client = Client::builder().no_gzip().no_proxy().timeout(PATIENCE).build().unwrap();
-        let mut marquee = Marquee { child, log, address: ([127, 0, 0, 1], 0).into(), client };
+        let mut marquee = Marquee { child, log, reader, address: ([127, 0, 0, 1], 0).into(), client };
         let since = Instant::now();
         loop {
             if let Some(address) = address_in(&marquee.log()) {
@@ -58,6 +62,7 @@ impl Preparation {
                 return marquee;
             }
             if let Some(status) = marquee.child.try_wait().unwrap() {
+                marquee.wait_for_the_last_words().await;
                 panic!("marquee did not start ({status}):\n{}", marquee.log());
             }
             assert!(since.elapsed() < PATIENCE, "marquee names no address:\n{}", marquee.log());
@@ -80,12 +85,14 @@ impl Preparation {
 pub(crate) struct Marquee {
     child: Child,
     log: Log,
+    /// Reads the log to its end.
+    reader: thread::JoinHandle<()>,
     address: SocketAddr,
     client: Client,
 }
 
 impl Marquee {
-    /// On a test's database, with nothing else set.
+    /// On a test's database, with nothing else set that a client would notice.
     pub(crate) async fn on(db: &TestDatabase) -> Self {
         Self::prepare(db.url()).start().await
     }
@@ -102,6 +109,7 @@ impl Marquee {
         command
             .env("DATABASE_URL", database_url)
             .env("MARQUEE_BIND", "127.0.0.1:0")
+            .env("MARQUEE_REQUEST_TIMEOUT_MS", REQUEST_TIMEOUT_MS)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
@@ -121,7 +129,7 @@ impl Marquee {
         format!("http://{}{path}", self.address)
     }
 
-    /// The client: it decodes no content coding by itself, and gives up after 30 s.
+    /// The client: it decodes no content coding by itself, and gives up after 3 minutes.
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }
@@ -159,7 +167,39 @@ impl Marquee {
         parse_metrics(&self.get("/metrics").await.text().await.unwrap())
     }
 
-    /// What it wrote to stderr so far.
+    /// Waits until a look at the database for other replicas' writes, begun after this call, is over, and whatever it
+    /// led to: one that was under way may find a write of this replica's own, and read once more what it made.
+    pub(crate) async fn one_more_poll(&self) {
+        let before = self.polls().await;
+        // One may be under way; the next begins after now, and is over when the one after it begins.
+        self.wait_for_polls(before + 2.0).await;
+    }
+
+    /// Waits until the first look is over: where the next one comes late, it knows nothing of what is written now.
+    pub(crate) async fn first_poll(&self) {
+        self.wait_for_polls(1.0).await;
+        let since = Instant::now();
+        while self.metrics().await["marquee_database_connections{state=\"in_use\"}"] > 0.0 {
+            assert!(since.elapsed() < PATIENCE, "it is never over:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn wait_for_polls(&self, many: f64) {
+        let since = Instant::now();
+        while self.polls().await < many {
+            assert!(since.elapsed() < PATIENCE, "nobody looks at the database:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The looks at the database that were begun.
+    async fn polls(&self) -> f64 {
+        let polls = "marquee_database_queries_total{purpose=\"poll\"}";
+        self.metrics().await.get(polls).copied().unwrap_or_default()
+    }
+
+    /// What it wrote to stderr so far; all of it, once its end was waited for.
     pub(crate) fn log(&self) -> String {
         self.log.text()
     }
@@ -181,9 +221,7 @@ impl Marquee {
 
     /// Sends a signal by name (`TERM`, `STOP`, `CONT`).
     pub(crate) fn signal(&self, name: &str) {
-        // The shell's own: not every machine has a kill of its own.
-        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
-        assert!(sent.unwrap().success(), "signal {name} could not be sent");
+        super::signal(&self.child, name);
     }
 
     /// Ends it in order (SIGTERM), and waits for that.
@@ -197,10 +235,22 @@ impl Marquee {
         let since = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                self.wait_for_the_last_words().await;
                 return status;
             }
             assert!(since.elapsed() < PATIENCE, "marquee does not end:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Marquee {
+    /// What it wrote before it ended may not be read yet.
+    async fn wait_for_the_last_words(&self) {
+        let since = Instant::now();
+        while !self.reader.is_finished() {
+            assert!(since.elapsed() < PATIENCE, "its log has no end:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 }
@@ -230,13 +280,18 @@ impl Log {
     }
 }
 
-/// The first `http://127.0.0.1:PORT` of a log.
+/// The first `http://ADDRESS:PORT` of a log, and how to reach it from here.
 pub(crate) fn address_in(log: &str) -> Option<SocketAddr> {
     // Only whole lines: the port may not have been written to its end.
     let whole = &log[..=log.rfind('\n')?];
-    let (_, rest) = whole.split_once("http://127.0.0.1:")?;
-    let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    Some(([127, 0, 0, 1], port.parse().ok()?).into())
+    let (_, rest) = whole.split_once("serving http://")?;
+    let mut address: SocketAddr = rest.split_whitespace().next()?.parse().ok()?;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    Some(address)
 }
 
 pub(crate) fn parse_metrics(text: &str) -> BTreeMap<String, f64> {

@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 
 use crate::support::server::address_in;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 /// What nobody's user id is.
 const NOBODY: u32 = 65534;
 /// The file that takes the room.
@@ -104,7 +104,7 @@ impl Machine {
         let status = loop {
             match child.try_wait().unwrap() {
                 Some(status) => break Some(status),
-                None if since.elapsed() > Duration::from_secs(10) => {
+                None if since.elapsed() > PATIENCE => {
                     child.kill().unwrap();
                     child.wait().unwrap();
                     break None;

@@ -19,6 +19,8 @@ pub(super) struct Names {
     genres: HashMap<String, GenreRow>,
     directors: HashMap<String, (u64, DirectorName)>,
     slugs: BTreeSet<String>,
+    /// The number to try next for a slug that is taken.
+    numbers: HashMap<String, u64>,
     next_genre: u64,
     next_director: u64,
     new_genres: Vec<NewGenre>,
@@ -31,12 +33,14 @@ impl Names {
         genres: HashMap<String, GenreRow>,
         directors: HashMap<String, (u64, DirectorName)>,
         slugs: BTreeSet<String>,
+        numbers: HashMap<String, u64>,
         next: NextIds,
     ) -> Self {
         Self {
             genres,
             directors,
             slugs,
+            numbers,
             next_genre: next.genre,
             next_director: next.director,
             new_genres: Vec::new(),
@@ -53,18 +57,24 @@ impl Names {
     /// Makes a genre that is not there; its slug.
     pub(super) fn create_genre(&mut self, name: &GenreName) -> String {
         let base = slug(name.as_str());
-        let slug = if self.slugs.contains(&base) {
-            let numbered = (2u64..).map(|n| format!("{base}-{n}")).find(|slug| !self.slugs.contains(slug));
-            numbered.unwrap_or(base)
-        } else {
-            base
-        };
-        self.slugs.insert(slug.clone());
+        let slug = if self.slugs.insert(base.clone()) { base } else { self.numbered(&base) };
         let id = self.next_genre;
         self.next_genre += 1;
         self.genres.insert(name.key(), GenreRow { id, name: name.clone() });
         self.new_genres.push(NewGenre { id, name: name.clone(), slug: slug.clone() });
         slug
+    }
+
+    /// A slug that is taken, with a number: no number is tried twice, however many genres share the slug.
+    fn numbered(&mut self, base: &str) -> String {
+        let number = self.numbers.entry(base.to_owned()).or_insert(2);
+        loop {
+            let slug = format!("{base}-{number}");
+            *number += 1;
+            if self.slugs.insert(slug.clone()) {
+                return slug;
+            }
+        }
     }
 
     fn genre(&mut self, name: &GenreName) -> GenreRow {
@@ -132,5 +142,25 @@ impl Names {
         let counts = self.counts.into_iter().filter(|(_, delta)| *delta != 0).collect();
         let changes = NameChanges { genres: self.new_genres, directors: self.new_directors, counts };
         (changes, self.next_genre, self.next_director)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers go on from where the database was found to have room, pass over what is taken, and none is tried twice.
+    #[test]
+    fn numbers_go_on() {
+        let slugs = BTreeSet::from(["genre", "genre-7", "war"].map(str::to_owned));
+        let numbers = HashMap::from([("genre".to_owned(), 5)]);
+        let next = NextIds { movie: 1, genre: 1, director: 1 };
+        let mut names = Names::new(HashMap::new(), HashMap::new(), slugs, numbers, next);
+        let mut made = |name: &str| names.create_genre(&GenreName::parse(name).unwrap());
+        assert_eq!(
+            ["戦", "争", "War!", "記", "Oz"].map(&mut made),
+            ["genre-5", "genre-6", "war-2", "genre-8", "oz"]
+        );
+        assert_eq!(names.numbers, HashMap::from([("genre".to_owned(), 9), ("war".to_owned(), 3)]));
     }
 }

@@ -1,11 +1,11 @@
 //! One attempt at one write transaction, from the lock to the receipts.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::BatchLimits;
@@ -13,22 +13,24 @@ use crate::catalogue::Shared;
 use crate::catalogue::cache::Key;
 use crate::catalogue::mailbox::{Command, Receipt};
 use crate::catalogue::manifest::Manifest;
-use crate::catalogue::plan::{Base, Outcome, Plan, Work, plan, wanted};
-use crate::catalogue::segment::{EncodedSegment, Form};
-use crate::store::{Changeset, Head, SegmentRef, StoreError, WriteTx};
+use crate::catalogue::plan::{Base, Outcome, Plan, plan, wanted};
+use crate::catalogue::segment::EncodedSegment;
+use crate::catalogue::shelf::Segments;
+use crate::store::{Changeset, Digest, Head, Kept, KeptAnswer, RetryKey, SegmentRef, StoreError, WriteTx};
 
 /// For how long the outcome of a COMMIT is looked for when its answer was lost.
 const RESOLVE_FOR: Duration = Duration::from_secs(5);
 
-type Encoded = HashMap<u64, Arc<EncodedSegment>>;
+/// How many segments of a batch are made ready in every form and coding that is asked for.
+const READY: usize = 8;
 
 pub(super) struct Attempt<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     limits: &'a BatchLimits,
 }
 
 impl<'a> Attempt<'a> {
-    pub(super) fn new(shared: &'a Shared, limits: &'a BatchLimits) -> Self {
+    pub(super) fn new(shared: &'a Arc<Shared>, limits: &'a BatchLimits) -> Self {
         Self { shared, limits }
     }
 
@@ -37,51 +39,76 @@ impl<'a> Attempt<'a> {
         // everything that was committed.
         let mut tx = self.shared.store.begin_write().await?;
         let prepared = self.prepare(&mut tx, batch).await;
-        let (base, Plan { outcomes, changes }) = match prepared {
+        let (base, kept, Plan { outcomes, changes, keep }) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => return give_up(tx, error).await,
         };
-        let Some(changes) = changes else {
+        if changes.is_none() && keep.is_empty() {
             // Nothing to write: no revision is raised. What others committed is published all the same,
             // since the clients will be told what was seen in it.
             tx.rollback().await;
             let head = base.head();
             self.shared.published.publish(base);
-            return Ok(receipts(batch, outcomes, head, &Encoded::new()));
+            return Ok(self.receipts(outcomes, head));
+        }
+        let head = changes.as_ref().map_or(base.head(), |changes| changes.head);
+        let written = match &changes {
+            Some(changes) => self.write(&mut tx, &base, changes).await,
+            None => Ok(Segments::new()),
         };
-        let encoded = match self.write(&mut tx, &changes).await {
+        let encoded = match written {
             Ok(encoded) => encoded,
             Err(error) => return give_up(tx, error).await,
         };
-        // In the cache before COMMIT: nobody asks for these stamps until they are published.
-        for segment in &changes.segments {
-            if let Some(encoded) = encoded.get(&segment.number) {
-                self.shared.cache.insert(Key::new(*segment, Form::Array), Arc::clone(encoded)).await;
-            }
+        if let Err(error) = keep_all(&mut tx, &kept, keep, head).await {
+            return give_up(tx, error).await;
         }
-        if let Err(error) = self.commit(tx, changes.head).await {
+        let Some(changes) = changes else {
+            commit_kept(tx).await?;
+            self.shared.published.publish(base);
+            return Ok(self.receipts(outcomes, head));
+        };
+        // In the cache before COMMIT: nobody asks for these stamps until they are published.
+        for (segment, array) in &encoded {
+            self.shared.cache.insert(Key::of_array(*segment), Arc::clone(array)).await;
+        }
+        // Others find them there when they are rung for. What is not committed has a stamp that nobody will ask for.
+        let lent = self.shared.lend(&encoded);
+        let ready = self.make_ready(encoded);
+        let committed = self.commit(tx, changes.head).await;
+        if let Some(ready) = ready
+            && let Err(error) = ready.await
+        {
+            log::error!("forms and codings are left to those who ask: {error}");
+        }
+        if let Err(error) = committed {
             if !matches!(error, StoreError::Unknown(_)) {
                 self.shared.cache.remove(&changes.segments).await;
+                self.shared.take_back(lent, changes.segments);
             }
             return Err(error);
         }
         self.shared.metrics.commits.inc();
         self.shared.published.publish(base.written(changes.head, &changes.segments));
-        Ok(receipts(batch, outcomes, changes.head, &encoded))
+        let superseded = changes.segments.iter().filter_map(|segment| base.segment(segment.number));
+        self.shared.ring(head, lent, superseded.filter(|segment| segment.movies > 0).collect());
+        Ok(self.receipts(outcomes, head))
     }
 
-    /// The manifest that the transaction builds on, others' commits included, and what to do on top of it.
+    /// The manifest that the transaction builds on, others' commits included, what is kept for retries, and what
+    /// to do on top of it.
     async fn prepare(
         &self,
         tx: &mut WriteTx,
         batch: &[Command],
-    ) -> Result<(Arc<Manifest>, Plan), StoreError> {
+    ) -> Result<(Arc<Manifest>, Kept, Plan), StoreError> {
         let known = self.shared.published.load();
         let changes = tx.changes_since(known.as_ref().map(|known| known.head())).await?;
         let base = Manifest::advanced(known.as_ref(), changes);
         let facts = tx.facts(&wanted(batch.iter().map(|command| &command.work))).await?;
+        let mut kept = self.kept(tx, batch).await?;
         let plan = plan(
-            batch.iter().map(|command| &command.work),
+            batch.iter().map(|command| (&command.work, command.key.as_ref())),
             Base {
                 manifest: &base,
                 next_ids: tx.next_ids(),
@@ -89,21 +116,98 @@ impl<'a> Attempt<'a> {
                 now: now(),
                 stamp: rand::random(),
                 max_segments: self.limits.segments,
+                answers: std::mem::take(&mut kept.answers),
+                has_room: kept.bytes < self.shared.kept_bytes,
             },
         );
-        Ok((base, plan))
+        Ok((base, kept, plan))
     }
 
-    /// Writes, and reads back and encodes what was touched.
-    async fn write(&self, tx: &mut WriteTx, changes: &Changeset) -> Result<Encoded, StoreError> {
+    /// What is kept under the keys of a batch. One without any asks nothing.
+    async fn kept(&self, tx: &mut WriteTx, batch: &[Command]) -> Result<Kept, StoreError> {
+        let ids: BTreeSet<Digest> = batch.iter().filter_map(|command| Some(command.key?.id)).collect();
+        if ids.is_empty() {
+            return Ok(Kept::default());
+        }
+        let kept = tx.kept(&Vec::from_iter(ids)).await?;
+        self.shared.metrics.kept_bytes.set(i64::try_from(kept.bytes).unwrap_or(i64::MAX));
+        Ok(kept)
+    }
+
+    /// Writes, and encodes what was touched.
+    async fn write(
+        &self,
+        tx: &mut WriteTx,
+        base: &Manifest,
+        changes: &Changeset,
+    ) -> Result<Segments, StoreError> {
         tx.apply(changes).await?;
-        let mut encoded = Encoded::new();
+        let mut encoded = Segments::new();
         // The last ones, where new movies are, are the likeliest to be asked for.
-        for SegmentRef { number, .. } in changes.segments.iter().rev().take(self.limits.encoded) {
-            let movies = tx.segment(*number).await?;
-            encoded.insert(*number, Arc::new(self.shared.encode(&movies)));
+        for segment in changes.segments.iter().rev().take(self.limits.encoded) {
+            let array = match self.changed(base, changes, *segment).await {
+                Some(array) => array,
+                None => self.shared.encode(&tx.segment(segment.number).await?),
+            };
+            encoded.push((*segment, Arc::new(array)));
         }
         Ok(encoded)
+    }
+
+    /// A touched segment, made of what the cache has of it as it was; `None` where that is nothing. Under the lock
+    /// of the revision row nobody else writes, so these are the bytes that its rows would be encoded to.
+    async fn changed(
+        &self,
+        base: &Manifest,
+        changes: &Changeset,
+        segment: SegmentRef,
+    ) -> Option<EncodedSegment> {
+        let before = match base.segment(segment.number) {
+            Some(before) => self.shared.cache.get(Key::of_array(before)).await?,
+            None => Arc::new(EncodedSegment::encode(&[])),
+        };
+        let array = self.shared.change(&before, segment.number, changes);
+        let counted = u32::try_from(array.movies()) == Ok(segment.movies);
+        if !counted {
+            log::error!(
+                "segment {} has {} movies and should have {}: it is read anew",
+                segment.number,
+                array.movies(),
+                segment.movies
+            );
+        }
+        counted.then_some(array)
+    }
+
+    /// What clients are told: of what was done now, and of what was done before.
+    fn receipts(&self, outcomes: Vec<Outcome>, head: Head) -> Vec<Receipt> {
+        let receipts = outcomes.into_iter().map(|outcome| match outcome {
+            Outcome::Again { head: then, outcome } => {
+                self.shared.metrics.replays.inc();
+                Receipt { head: then.unwrap_or(head), outcome: *outcome }
+            }
+            outcome => Receipt { head, outcome },
+        });
+        receipts.collect()
+    }
+
+    /// Makes of the likeliest segments what the collection is asked for now, so that the next reader need not,
+    /// while the database makes the transaction durable. What nobody asks for costs nothing.
+    fn make_ready(&self, mut encoded: Segments) -> Option<JoinHandle<()>> {
+        let asked = self.shared.published.load().map(|current| current.asked()).unwrap_or_default();
+        encoded.truncate(READY);
+        if asked.is_empty() || encoded.is_empty() {
+            return None;
+        }
+        let shared = Arc::clone(self.shared);
+        Some(self.shared.runtime.spawn(async move {
+            for (segment, array) in encoded {
+                for (form, coding) in &asked {
+                    let made = Arc::new(shared.make(&array, *form, *coding));
+                    shared.cache.insert(Key::new(segment, *form, *coding), made).await;
+                }
+            }
+        }))
     }
 
     async fn commit(&self, tx: WriteTx, head: Head) -> Result<(), StoreError> {
@@ -136,6 +240,31 @@ impl<'a> Attempt<'a> {
     }
 }
 
+/// Keeps answers for retries, with the state that they are of.
+async fn keep_all(
+    tx: &mut WriteTx,
+    kept: &Kept,
+    keep: Vec<(RetryKey, Vec<u8>)>,
+    head: Head,
+) -> Result<(), StoreError> {
+    if keep.is_empty() {
+        return Ok(());
+    }
+    let answers: Vec<KeptAnswer> =
+        keep.into_iter().map(|(key, answer)| KeptAnswer { key, head, answer }).collect();
+    tx.keep(kept, &answers).await
+}
+
+/// Commits a transaction that keeps answers and changes nothing else. It is in no log, and needs none: where the
+/// answer to COMMIT is lost, the batch is run again, which waits for the lock, and so until this is over, and
+/// then finds the answers or not.
+async fn commit_kept(tx: WriteTx) -> Result<(), StoreError> {
+    tx.commit().await.map_err(|error| match error {
+        StoreError::Unknown(reason) => StoreError::Contended(reason),
+        error => error,
+    })
+}
+
 /// Rolls back whole, whatever the error undid already: a deadlock undoes everything, a lock time-out only
 /// its statement.
 async fn give_up<T>(tx: WriteTx, error: StoreError) -> Result<T, StoreError> {
@@ -146,19 +275,4 @@ async fn give_up<T>(tx: WriteTx, error: StoreError) -> Result<T, StoreError> {
 /// To the second, as times are stored and told.
 fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
-}
-
-fn receipts(batch: &[Command], outcomes: Vec<Outcome>, head: Head, encoded: &Encoded) -> Vec<Receipt> {
-    let receipts = batch.iter().zip(outcomes).map(|(command, outcome)| {
-        let json = match (&command.work, &outcome) {
-            (Work::Create(_), Outcome::Created(ids)) => slices(ids, encoded),
-            _ => Vec::new(),
-        };
-        Receipt { head, outcome, json }
-    });
-    receipts.collect()
-}
-
-fn slices(ids: &[u64], encoded: &Encoded) -> Vec<Bytes> {
-    ids.iter().filter_map(|id| encoded.get(&(id >> 8))?.movie(*id)).collect()
 }

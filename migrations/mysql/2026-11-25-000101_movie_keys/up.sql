@@ -1,0 +1,31 @@
+-- What movies are found and sorted by, in the shape that indexes need. title_up is the title with the case folded, cut at 512
+-- characters, and title_down its bytes turned over and ended by 0xff. Each number is there as it is (_up) and negated (_down),
+-- and is 1e10 where the movie has none: so every order is an ascending one, with ties by id and what is unknown last.
+CREATE TABLE IF NOT EXISTS movie_keys (
+    movie_id BIGINT NOT NULL PRIMARY KEY,
+    title_up VARCHAR(512) NOT NULL,
+    title_down VARBINARY(2049) NOT NULL,
+    year_up DOUBLE NOT NULL,
+    year_down DOUBLE NOT NULL,
+    runtime_minutes_up DOUBLE NOT NULL,
+    runtime_minutes_down DOUBLE NOT NULL,
+    rating_up DOUBLE NOT NULL,
+    rating_down DOUBLE NOT NULL,
+    votes_up DOUBLE NOT NULL,
+    votes_down DOUBLE NOT NULL,
+    popularity_up DOUBLE NOT NULL,
+    popularity_down DOUBLE NOT NULL,
+    KEY movie_keys_by_title_up (title_up, movie_id),
+    KEY movie_keys_by_title_down (title_down, movie_id),
+    KEY movie_keys_by_year_up (year_up, movie_id),
+    KEY movie_keys_by_year_down (year_down, movie_id),
+    KEY movie_keys_by_runtime_minutes_up (runtime_minutes_up, movie_id),
+    KEY movie_keys_by_runtime_minutes_down (runtime_minutes_down, movie_id),
+    KEY movie_keys_by_rating_up (rating_up, movie_id),
+    KEY movie_keys_by_rating_down (rating_down, movie_id),
+    KEY movie_keys_by_votes_up (votes_up, movie_id),
+    KEY movie_keys_by_votes_down (votes_down, movie_id),
+    KEY movie_keys_by_popularity_up (popularity_up, movie_id),
+    KEY movie_keys_by_popularity_down (popularity_down, movie_id),
+    FOREIGN KEY (movie_id) REFERENCES movies (id) ON DELETE CASCADE
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;

@@ -1,0 +1,6 @@
+-- The one row (id = 1) that tells up to which movie movie_keys and movie_words were filled for movies that were there before
+-- these tables: those with a lower id have theirs. No row is no movie.
+CREATE TABLE IF NOT EXISTS derived (
+    id INT NOT NULL PRIMARY KEY,
+    next_movie_id BIGINT NOT NULL
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;

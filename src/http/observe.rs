@@ -1,0 +1,204 @@
+//! The outermost layer: sees every answer, counts it, logs it, gives it the id of its request, and, while marquee is
+//! stopping, has its connection closed.
+//!
+//! One middleware for all of it, since each layer costs each request. Its future is a struct, not a box;
+//! what it counts are plain stores into memory of its own thread; with the access log off it neither
+//! allocates nor touches the answer, unless the request brought an id of its own.
+//!
+//! What the HTTP parser itself refuses never reaches it.
+
+mod access;
+mod body;
+mod ids;
+mod requests;
+mod route;
+
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use actix_web::Error;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::{ConnectionType, Method, StatusCode};
+
+pub(super) use access::is_listened_to;
+pub(super) use ids::{TRACEPARENT, X_REQUEST_ID, request_id};
+pub(super) use requests::Requests;
+pub(super) use route::Route;
+
+use super::client::Proxies;
+use access::Line;
+use requests::Recorder;
+use route::Verb;
+
+/// The middleware of one worker.
+pub(super) struct Observe(Rc<Worker>);
+
+struct Worker {
+    recorder: Recorder,
+    /// Who asks is told to the access log, where there is one.
+    access_log: Option<Arc<Proxies>>,
+    /// Whether clients are to go elsewhere.
+    draining: Arc<AtomicBool>,
+}
+
+impl Observe {
+    /// To be made on the worker that it serves: its counters are that thread's alone. With proxies there is an
+    /// access log.
+    pub(super) fn new(
+        requests: &Requests,
+        access_log: Option<Arc<Proxies>>,
+        draining: Arc<AtomicBool>,
+    ) -> Self {
+        Self(Rc::new(Worker { recorder: requests.recorder(), access_log, draining }))
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Observe
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Transform = Observed<S>;
+    type InitError = ();
+    type Future = Ready<Result<Observed<S>, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(Observed { service, worker: Rc::clone(&self.0) }))
+    }
+}
+
+/// Counts the hits of one worker that are answered before this layer.
+pub(super) struct Tally(Recorder);
+
+impl Tally {
+    /// To be made on the worker that it serves, as [`Observe::new`].
+    pub(super) fn new(requests: &Requests) -> Self {
+        Self(requests.recorder())
+    }
+
+    /// A GET was answered.
+    pub(super) fn count(&self, route: Route, status: StatusCode, body: BodySize, took: Duration) {
+        let bytes = if let BodySize::Sized(bytes) = body { bytes } else { 0 };
+        self.0.began();
+        self.0.answered(route, Verb::Get, status.as_u16(), took, bytes);
+    }
+}
+
+/// A service that is observed.
+pub(super) struct Observed<S> {
+    service: S,
+    worker: Rc<Worker>,
+}
+
+impl<S, B> Service<ServiceRequest> for Observed<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Future = Observation<S::Future>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let seen = Seen::of(&request, &self.worker);
+        Observation { seen, inner: self.service.call(request) }
+    }
+}
+
+/// What is known of a request before it is answered.
+struct Seen {
+    began: Instant,
+    route: Route,
+    verb: Verb,
+    answered: bool,
+    worker: Rc<Worker>,
+}
+
+impl Seen {
+    fn of(request: &ServiceRequest, worker: &Rc<Worker>) -> Self {
+        worker.recorder.began();
+        Self {
+            began: Instant::now(),
+            route: Route::of(request.path()),
+            verb: Verb::of(request.method()),
+            answered: false,
+            worker: Rc::clone(worker),
+        }
+    }
+
+    fn count(&mut self, status: u16, bytes: u64) {
+        self.answered = true;
+        // What a path does not take is one series, whichever word it was.
+        let verb = if status == 405 { Verb::Other } else { self.verb };
+        self.worker.recorder.answered(self.route, verb, status, self.began.elapsed(), bytes);
+    }
+}
+
+impl Drop for Seen {
+    /// A request whose connection broke before it had its answer is counted as such.
+    fn drop(&mut self) {
+        if !self.answered {
+            self.worker.recorder.abandoned();
+        }
+    }
+}
+
+/// The length of a body as its head tells it; 0 where a HEAD has none.
+fn length<B: MessageBody>(method: &Method, body: &B) -> u64 {
+    match body.size() {
+        BodySize::Sized(bytes) if *method != Method::HEAD => bytes,
+        _ => 0,
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// An answer on its way.
+    pub(super) struct Observation<F> {
+        seen: Seen,
+        #[pin]
+        inner: F,
+    }
+}
+
+impl<F, B> Future for Observation<F>
+where
+    F: Future<Output = Result<ServiceResponse<B>, Error>>,
+    B: MessageBody + 'static,
+{
+    type Output = Result<ServiceResponse<BoxBody>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let seen = this.seen;
+        let mut response = match std::task::ready!(this.inner.poll(cx)) {
+            Ok(response) => response,
+            Err(error) => {
+                seen.count(error.as_response_error().status_code().as_u16(), 0);
+                return Poll::Ready(Err(error));
+            }
+        };
+        let bytes = length(response.request().method(), response.response().body());
+        seen.count(response.status().as_u16(), bytes);
+        if seen.worker.draining.load(Ordering::Relaxed) {
+            // A connection that is kept would break under a later request, when the server is gone.
+            response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        }
+        let id = ids::settle(&mut response, seen.worker.access_log.is_some());
+        Poll::Ready(Ok(if let Some(proxies) = &seen.worker.access_log {
+            let line = Line::of(&response, proxies, id, seen.began);
+            response.map_body(|_, body| body::logged(body.boxed(), line))
+        } else {
+            response.map_body(|_, body| body.boxed())
+        }))
+    }
+}
