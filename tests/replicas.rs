@@ -39,7 +39,7 @@ use serde_json::{Value, json};
 use support::{Marquee, Mode, Preparation, Redis, TestDatabase};
 
 /// How long what must come is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A poll that no test waits for.
 const NEVER: &str = "3600000";
 
@@ -57,6 +57,13 @@ fn on(database: &str, redis: &str) -> Preparation {
 async fn ready(prepared: Preparation) -> Marquee {
     let marquee = prepared.start().await;
     marquee.wait_ready().await;
+    marquee
+}
+
+/// A replica that Redis is of use to: asked before that, it asks the database.
+async fn joined(db: &TestDatabase, redis: &Redis) -> Marquee {
+    let marquee = ready(prepare(db, redis)).await;
+    until_up(&marquee).await;
     marquee
 }
 

@@ -11,8 +11,8 @@ use tokio::net::TcpListener;
 use crate::support::redis::free_port;
 use crate::support::{Marquee, Redis, TestDatabase};
 use crate::{
-    NEVER, bytes, create, create_many, errors, health, metric, on, prepare, put, read, ready, revision, see,
-    until_metrics, until_seen, until_up,
+    NEVER, bytes, create, create_many, errors, health, joined, metric, on, put, read, ready,
+    revision, see, until_metrics, until_seen, until_up,
 };
 
 /// A replica that gives Redis up soon, but not because the machine is busy.
@@ -99,9 +99,7 @@ on_every_database! {
     /// It is full, and evicts nothing: nothing can be left there, but rings are rung.
     async fn redis_is_full(db) {
         let redis = Redis::start().await;
-        let [one, two] = [ready(prepare(&db, &redis)).await, ready(prepare(&db, &redis)).await];
-        until_up(&one).await;
-        until_up(&two).await;
+        let [one, two] = [joined(&db, &redis).await, joined(&db, &redis).await];
         redis.ask::<()>(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
         redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
         create_many(&one, 300).await;
@@ -122,8 +120,7 @@ on_every_database! {
     /// Under the very keys there is anything but what was left there.
     async fn redis_holds_garbage(db) {
         let redis = Redis::start().await;
-        let first = ready(prepare(&db, &redis)).await;
-        until_up(&first).await;
+        let first = joined(&db, &redis).await;
         create_many(&first, 256 * 8 - 1).await;
         let expected = bytes(&first).await;
         until_metrics("what is lent", &first, |m| m["marquee_redis_puts_total"] == 8.0).await;
@@ -145,7 +142,7 @@ on_every_database! {
         // The last is no value at all.
         redis.ask::<()>(&["DEL", &keys[7]]).await;
         redis.ask::<()>(&["LPUSH", &keys[7], "a list"]).await;
-        let second = ready(prepare(&db, &redis)).await;
+        let second = joined(&db, &redis).await;
         for n in [1, 300, 2047] {
             let path = format!("/v1/movies/{n}");
             assert_eq!(second.get(&path).await.bytes().await.unwrap(), first.get(&path).await.bytes().await.unwrap());
@@ -155,7 +152,7 @@ on_every_database! {
         assert!(second.log().contains("is not that segment"), "{}", second.log());
         // It put back what is right.
         until_metrics("what is lent", &second, |m| m["marquee_redis_puts_total"] == 8.0).await;
-        let third = ready(prepare(&db, &redis)).await;
+        let third = joined(&db, &redis).await;
         assert!(bytes(&third).await == expected);
         assert_eq!((read(&third).await, errors(&third, "value").await), (0.0, 0.0));
     }
@@ -166,9 +163,7 @@ on_every_database! {
 async fn redis_holds_another_databases_segments() {
     let redis = Redis::start().await;
     let (db, other) = (TestDatabase::sqlite().await, TestDatabase::sqlite().await);
-    let [first, elsewhere] = [ready(prepare(&db, &redis)).await, ready(prepare(&other, &redis)).await];
-    until_up(&first).await;
-    until_up(&elsewhere).await;
+    let [first, elsewhere] = [joined(&db, &redis).await, joined(&other, &redis).await];
     create(&first, "ours").await;
     until_metrics("what is lent", &first, |m| m["marquee_redis_puts_total"] == 1.0).await;
     let ours = redis.keys().await;
@@ -177,7 +172,7 @@ async fn redis_holds_another_databases_segments() {
     let theirs: Vec<String> = redis.keys().await.into_iter().filter(|key| !ours.contains(key)).collect();
     assert_eq!((ours.len(), theirs.len()), (1, 1));
     redis.ask::<()>(&["RENAME", &theirs[0], &ours[0]]).await;
-    let second = ready(prepare(&db, &redis)).await;
+    let second = joined(&db, &redis).await;
     assert_eq!(see(&second).await.1, ["ours"]);
     assert_eq!((read(&second).await, errors(&second, "value").await), (1.0, 1.0));
 }
@@ -269,7 +264,7 @@ async fn redis_speaks_tls() {
     let directory = tempfile::tempdir().unwrap();
     let redis = Redis::with_tls(directory.path()).await;
     let db = TestDatabase::sqlite().await;
-    let [one, two] = [ready(prepare(&db, &redis)).await, ready(prepare(&db, &redis)).await];
+    let [one, two] = [joined(&db, &redis).await, joined(&db, &redis).await];
     for n in 0..3 {
         let written = create(&one, &format!("{n}")).await;
         until_seen(&two, written).await;

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::support::{Marquee, Redis, TestDatabase};
 use crate::{
-    NEVER, create, health, metric, on, prepare, ready, revision, see, until_metrics, until_seen, until_up,
+    NEVER, create, health, joined, metric, on, ready, revision, see, until_metrics, until_seen,
+    until_up,
 };
 
 /// Looks at the database so far.
@@ -17,10 +18,7 @@ on_every_database! {
     /// Three replicas: whichever of them writes, the others serve it, and nobody waited for a poll.
     async fn a_write_is_rung_for(db) {
         let redis = Redis::start().await;
-        let replicas = [ready(prepare(&db, &redis)).await, ready(prepare(&db, &redis)).await, ready(prepare(&db, &redis)).await];
-        for replica in &replicas {
-            until_up(replica).await;
-        }
+        let replicas = [joined(&db, &redis).await, joined(&db, &redis).await, joined(&db, &redis).await];
         let mut titles = Vec::new();
         for (n, writer) in replicas.iter().cycle().take(6).enumerate() {
             titles.push(format!("movie {n}"));
@@ -42,7 +40,7 @@ on_every_database! {
     async fn min_revision_holds_on_every_replica(db) {
         let redis = Redis::start().await;
         let without = || Marquee::prepare(db.url()).env("MARQUEE_SAMPLE", "off").env("MARQUEE_POLL_MS", NEVER);
-        let replicas = [ready(prepare(&db, &redis)).await, ready(without()).await, ready(prepare(&db, &redis)).await];
+        let replicas = [joined(&db, &redis).await, ready(without()).await, joined(&db, &redis).await];
         for n in 0..9 {
             let written = create(&replicas[n % 3], &format!("{n}")).await;
             for replica in &replicas {
@@ -76,8 +74,8 @@ on_every_database! {
 async fn what_is_not_rung_for_us_is_not_heard() {
     let redis = Redis::start().await;
     let (db, other) = (TestDatabase::sqlite().await, TestDatabase::sqlite().await);
-    let [one, two] = [ready(prepare(&db, &redis)).await, ready(prepare(&db, &redis)).await];
-    let elsewhere = [ready(prepare(&other, &redis)).await, ready(prepare(&other, &redis)).await];
+    let [one, two] = [joined(&db, &redis).await, joined(&db, &redis).await];
+    let elsewhere = [joined(&other, &redis).await, joined(&other, &redis).await];
     let written = create(&one, "a").await;
     until_seen(&two, written).await;
     let channels: Vec<String> = redis.ask(&["PUBSUB", "CHANNELS"]).await;
@@ -107,12 +105,12 @@ async fn what_is_not_rung_for_us_is_not_heard() {
 async fn a_copy_of_a_database_keeps_its_own_movies() {
     let redis = Redis::start().await;
     let (db, copy) = (TestDatabase::sqlite().await, TestDatabase::sqlite().await);
-    let mut first = ready(prepare(&db, &redis)).await;
+    let mut first = joined(&db, &redis).await;
     create(&first, "in both").await;
     assert!(first.terminate().await.success());
     std::fs::copy(db.path().unwrap(), copy.path().unwrap()).unwrap();
-    let [one, two] = [ready(prepare(&db, &redis)).await, ready(prepare(&db, &redis)).await];
-    let [copied, again] = [ready(prepare(&copy, &redis)).await, ready(prepare(&copy, &redis)).await];
+    let [one, two] = [joined(&db, &redis).await, joined(&db, &redis).await];
+    let [copied, again] = [joined(&copy, &redis).await, joined(&copy, &redis).await];
     // The same revisions, each with another stamp.
     for n in 0..5 {
         let (a, b) = (create(&one, &format!("here {n}")).await, create(&copied, &format!("there {n}")).await);

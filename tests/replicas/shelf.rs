@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{Marquee, OnCommit, Proxy, Redis, TestDatabase};
 use crate::{
-    Mode, bytes, create, create_many, errors, metric, on, prepare, put, read, ready, see, until,
+    Mode, bytes, create, create_many, errors, joined, metric, on, prepare, put, read, ready, see, until,
     until_metrics, until_seen, until_up,
 };
 
@@ -15,23 +15,22 @@ on_every_database! {
     /// A replica that starts has everything from Redis, in every form and coding, and asks the database for none of it.
     async fn a_starting_replica_asks_redis_first(db) {
         let redis = Redis::start().await;
-        let first = ready(prepare(&db, &redis)).await;
-        until_up(&first).await;
+        let first = joined(&db, &redis).await;
         create_many(&first, 600).await;
         let expected = bytes(&first).await;
         until_metrics("what is lent", &first, |m| m["marquee_redis_puts_total"] == 3.0).await;
-        let whole = ready(prepare(&db, &redis)).await;
+        let whole = joined(&db, &redis).await;
         let answer = whole.get("/v1/movies").await;
         let timing = answer.headers()["server-timing"].to_str().unwrap().to_owned();
         assert!(timing.starts_with("db;dur=0.000, redis;dur=") && timing.ends_with("segments;desc=\"3\""), "{timing}");
         assert_eq!(answer.bytes().await.unwrap(), expected);
         assert_eq!((read(&whole).await, metric(&whole, "marquee_redis_hits_total").await), (0.0, 3.0));
         // One movie, and a coding: what they need is one segment, and what it is made of.
-        let one = ready(prepare(&db, &redis)).await;
+        let one = joined(&db, &redis).await;
         for path in ["/v1/movies/1", "/v1/movies/300", "/v1/movies/600"] {
             assert_eq!(one.get(path).await.bytes().await.unwrap(), first.get(path).await.bytes().await.unwrap());
         }
-        let coded = ready(prepare(&db, &redis)).await;
+        let coded = joined(&db, &redis).await;
         for coding in ["gzip", "zstd"] {
             let ask = |marquee: &Marquee| marquee.request(Method::GET, "/v1/movies").header("accept-encoding", coding).send();
             let (theirs, ours) = (ask(&coded).await.unwrap(), ask(&first).await.unwrap());
@@ -47,10 +46,7 @@ on_every_database! {
     /// What a write changed, the others have from Redis as they hear of it; what was before goes from there soon.
     async fn a_write_costs_the_others_no_query(db) {
         let redis = Redis::start().await;
-        let replicas = [ready(prepare(&db, &redis)).await, ready(prepare(&db, &redis)).await, ready(prepare(&db, &redis)).await];
-        for replica in &replicas {
-            until_up(replica).await;
-        }
+        let replicas = [joined(&db, &redis).await, joined(&db, &redis).await, joined(&db, &redis).await];
         create_many(&replicas[0], 300).await;
         let mut before = Vec::new();
         for replica in &replicas {
@@ -87,11 +83,11 @@ on_every_database! {
             let alone = ready(Marquee::prepare(db.url()).env("MARQUEE_SAMPLE", "off")).await;
             create_many(&alone, 600).await;
         }
-        let first = ready(prepare(&db, &redis)).await;
+        let first = joined(&db, &redis).await;
         let expected = bytes(&first).await;
         assert_eq!((read(&first).await, metric(&first, "marquee_redis_misses_total").await), (3.0, 3.0));
         until_metrics("what is lent", &first, |m| m["marquee_redis_puts_total"] == 3.0).await;
-        let second = ready(prepare(&db, &redis)).await;
+        let second = joined(&db, &redis).await;
         assert_eq!(bytes(&second).await, expected);
         assert_eq!(read(&second).await, 0.0);
     }
@@ -99,12 +95,11 @@ on_every_database! {
     /// Many who miss the same at the same time ask Redis for it once, and the database not at all.
     async fn many_readers_of_a_cold_replica_ask_once(db) {
         let redis = Redis::start().await;
-        let first = ready(prepare(&db, &redis)).await;
-        until_up(&first).await;
+        let first = joined(&db, &redis).await;
         create_many(&first, 1000).await;
         let expected = bytes(&first).await;
         until_metrics("what is lent", &first, |m| m["marquee_redis_puts_total"] == 4.0).await;
-        let second = ready(prepare(&db, &redis)).await;
+        let second = joined(&db, &redis).await;
         let asking = (0..32).map(|_| bytes(&second));
         for answer in futures_util::future::join_all(asking).await {
             assert!(answer == expected);
@@ -119,7 +114,7 @@ on_every_server! {
         let redis = Redis::start().await;
         let proxy = Proxy::to(db.address().await).await;
         let writer = ready(on(&db.url_through(proxy.address()), &redis.url()).env("MARQUEE_REDIS_TIMEOUT_MS", "20000")).await;
-        let other = ready(prepare(&db, &redis)).await;
+        let other = joined(&db, &redis).await;
         until_up(&writer).await;
         let written = create(&writer, "first").await;
         until_seen(&other, written).await;
@@ -145,13 +140,11 @@ async fn what_was_lost_with_a_restore_is_not_served() {
     let db = TestDatabase::sqlite().await;
     let path = db.path().unwrap();
     let backup = path.with_extension("backup");
-    let mut first = ready(prepare(&db, &redis)).await;
-    until_up(&first).await;
+    let mut first = joined(&db, &redis).await;
     create(&first, "kept").await;
     assert!(first.terminate().await.success());
     fs::copy(path, &backup).unwrap();
-    let mut first = ready(prepare(&db, &redis)).await;
-    until_up(&first).await;
+    let mut first = joined(&db, &redis).await;
     let lost = create(&first, "lost").await;
     until_metrics("what is lent", &first, |m| m["marquee_redis_puts_total"] >= 1.0).await;
     assert!(first.terminate().await.success());
@@ -159,11 +152,10 @@ async fn what_was_lost_with_a_restore_is_not_served() {
     for leftover in ["db-wal", "db-shm"] {
         fs::remove_file(path.with_extension(leftover)).ok();
     }
-    let second = ready(prepare(&db, &redis)).await;
-    until_up(&second).await;
+    let second = joined(&db, &redis).await;
     assert_eq!(see(&second).await.1, ["kept"]);
     assert_eq!(create(&second, "made later").await, lost);
-    let third = ready(prepare(&db, &redis)).await;
+    let third = joined(&db, &redis).await;
     for replica in [&second, &third] {
         assert_eq!(see(replica).await, (lost, vec!["kept".to_owned(), "made later".to_owned()]));
     }
@@ -175,8 +167,7 @@ async fn what_was_lost_with_a_restore_is_not_served() {
 async fn another_release_has_a_shelf_of_its_own() {
     let redis = Redis::start().await;
     let db = TestDatabase::sqlite().await;
-    let first = ready(prepare(&db, &redis)).await;
-    until_up(&first).await;
+    let first = joined(&db, &redis).await;
     create_many(&first, 300).await;
     let expected = bytes(&first).await;
     until_metrics("what is lent", &first, |m| m["marquee_redis_puts_total"] == 2.0).await;
@@ -189,7 +180,7 @@ async fn another_release_has_a_shelf_of_its_own() {
         let other = [parts[0], parts[1], "2", parts[3], parts[4]].join(":");
         redis.ask::<()>(&["RENAME", key, &other]).await;
     }
-    let second = ready(prepare(&db, &redis)).await;
+    let second = joined(&db, &redis).await;
     assert_eq!(bytes(&second).await, expected);
     assert_eq!((read(&second).await, errors(&second, "value").await), (2.0, 0.0));
     assert!(second.get("/v1/movies").await.headers()["etag"].to_str().unwrap().contains("-1"));
@@ -201,13 +192,13 @@ async fn another_release_has_a_shelf_of_its_own() {
 async fn a_collection_beyond_the_cache_is_whole() {
     let redis = Redis::start().await;
     let db = TestDatabase::sqlite().await;
-    let first = ready(prepare(&db, &redis)).await;
-    until_up(&first).await;
+    let first = joined(&db, &redis).await;
     let movies: Vec<_> = (0..3000).map(|n| json!({ "title": format!("{n} {}", "x".repeat(200)) })).collect();
     assert_eq!(first.post("/v1/movies", &movies.into()).await.status(), 201);
     let expected = bytes(&first).await;
     until_metrics("what is lent", &first, |m| m["marquee_redis_puts_total"] == 12.0).await;
     let small = ready(prepare(&db, &redis).env("MARQUEE_CACHE_BYTES", "400KiB")).await;
+    until_up(&small).await;
     for _ in 0..2 {
         assert!(bytes(&small).await == expected);
     }
