@@ -407,7 +407,7 @@ impl Catalogue {
     pub fn at_hand(&self, form: Form, coding: Coding) -> Option<Collection> {
         let found = self.0.shared.published.look(|manifest| match manifest.assembly(form, coding).get()? {
             Assembly::Whole(bytes) => Some((manifest.head(), manifest.movies(), bytes.clone())),
-            Assembly::Pieces(_) => None,
+            Assembly::Pieces(..) => None,
         });
         let (head, movies, bytes) = found.flatten()?;
         let served = Served { from: Source::Cache, away: self.away().ok()? };

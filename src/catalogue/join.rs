@@ -8,7 +8,8 @@
 //! *Zstandard:* each segment is a frame, and so is each byte that stands between them: decoders take frames one
 //! after another (RFC 8878, section 3).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use crc32fast::Hasher;
@@ -150,11 +151,38 @@ impl Frame {
     }
 }
 
+/// The segments of a body that are not empty, in their order.
+pub type Segments = Arc<[Arc<EncodedSegment>]>;
+
+/// How long answers share what one of them looked up. The cache forgets first what was not looked up for the longest time, so
+/// that what answers hold must be looked up now and then.
+const SHARED_FOR: Duration = Duration::from_secs(1);
+
+/// The segments that answers on their way hold, for those that begin meanwhile: these need not look each of
+/// them up. Holds none itself, so that it keeps nothing in memory.
+#[derive(Debug, Default)]
+pub struct Underway(Mutex<Option<(Weak<[Arc<EncodedSegment>]>, Instant)>>);
+
+impl Underway {
+    /// What an answer on its way holds, if it was looked up lately.
+    pub fn segments(&self) -> Option<Segments> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (segments, since) = known.as_ref()?;
+        if since.elapsed() < SHARED_FOR { segments.upgrade() } else { None }
+    }
+
+    /// An answer that has looked its segments up is on its way.
+    pub fn share(&self, segments: &Segments) {
+        let known = (Arc::downgrade(segments), Instant::now());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+    }
+}
+
 /// A body in pieces, all of them held: what was begun can be finished.
 #[derive(Debug, Clone)]
 pub struct Pieces {
     frame: Frame,
-    segments: Vec<Arc<EncodedSegment>>,
+    segments: Segments,
     /// Twice the number of segments sent, and one more once what comes before them was.
     next: usize,
 }
@@ -163,7 +191,17 @@ impl Pieces {
     /// The body of `segments` in `frame`, which must be theirs.
     pub fn new(frame: Frame, mut segments: Vec<Arc<EncodedSegment>>) -> Self {
         segments.retain(|segment| !segment.is_empty());
+        Self::shared(frame, segments.into())
+    }
+
+    /// As [`Self::new`], of segments that are held already.
+    pub fn shared(frame: Frame, segments: Segments) -> Self {
         Self { frame, segments, next: 0 }
+    }
+
+    /// Its segments.
+    pub fn segments(&self) -> &Segments {
+        &self.segments
     }
 
     /// The length of the whole body in bytes.

@@ -10,17 +10,17 @@ use tokio::sync::watch;
 
 use super::coding::Coding;
 use super::each::Each;
-use super::join::Frame;
+use super::join::{Frame, Underway};
 use super::segment::Form;
 use crate::store::{Changes, Head, History, SegmentRef};
 
 /// A body of the whole collection as it was put together, kept as long as its manifest.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Assembly {
     /// Small: one run of bytes.
     Whole(Bytes),
-    /// Large: the frame around the segments, which the cache holds.
-    Pieces(Frame),
+    /// Large: the frame around the segments, which the cache holds, and answers on their way.
+    Pieces(Frame, Underway),
 }
 
 /// The catalogue at one revision, complete in itself. It never changes.

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::cache::{GenreList, Key};
 use super::coding::Coding;
-use super::join::{Frame, Framing, Pieces};
+use super::join::{Frame, Framing, Pieces, Underway};
 use super::manifest::{Assembly, Manifest};
 use super::segment::{EncodedSegment, Form};
 use super::spool::{SpoolError, SpooledBody};
@@ -252,12 +252,17 @@ impl Shared {
     pub(super) async fn cached_body(&self, manifest: &Manifest, form: Form, coding: Coding) -> Option<Body> {
         match manifest.assembly(form, coding).get()? {
             Assembly::Whole(bytes) => Some(Body::Whole(bytes.clone())),
-            Assembly::Pieces(frame) => {
+            Assembly::Pieces(frame, underway) => {
+                if let Some(segments) = underway.segments() {
+                    return Some(Body::Pieces(Pieces::shared(frame.clone(), segments)));
+                }
                 let mut segments = Vec::with_capacity(manifest.segments().len());
                 for segment in manifest.segments().iter().filter(|segment| segment.movies > 0) {
                     segments.push(self.cache.get(Key::new(*segment, form, coding)).await?);
                 }
-                Some(Body::Pieces(Pieces::new(frame.clone(), segments)))
+                let pieces = Pieces::new(frame.clone(), segments);
+                underway.share(pieces.segments());
+                Some(Body::Pieces(pieces))
             }
         }
     }
@@ -297,13 +302,13 @@ impl Shared {
         let frame = Frame::of(form, coding, segments.iter().map(AsRef::as_ref));
         let pieces = Pieces::new(frame.clone(), segments);
         if frame.total_len() > WHOLE_UP_TO {
-            let _ = manifest.assembly(form, coding).set(Assembly::Pieces(frame));
+            let _ = manifest.assembly(form, coding).set(Assembly::Pieces(frame, Underway::default()));
             return Ok((Body::Pieces(pieces), source));
         }
         let whole = manifest.assembly(form, coding).get_or_init(|| Assembly::Whole(pieces.clone().concat()));
         match whole {
             Assembly::Whole(bytes) => Ok((Body::Whole(bytes.clone()), source)),
-            Assembly::Pieces(_) => Ok((Body::Pieces(pieces), source)),
+            Assembly::Pieces(..) => Ok((Body::Pieces(pieces), source)),
         }
     }
 
