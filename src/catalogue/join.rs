@@ -304,6 +304,21 @@ mod tests {
     }
 
     #[test]
+    fn answers_share_what_one_on_its_way_holds() {
+        let underway = Underway::default();
+        assert!(underway.segments().is_none());
+        let frame = Frame::of(Form::Array, Coding::Identity, []);
+        let first = Pieces::new(frame.clone(), vec![segment(&[1]), segment(&[]), segment(&[256])]);
+        underway.share(first.segments());
+        let second = Pieces::shared(frame, underway.segments().unwrap());
+        assert!(Arc::ptr_eq(first.segments(), second.segments()));
+        drop(first);
+        assert_eq!(underway.segments().unwrap().len(), 2);
+        drop(second);
+        assert!(underway.segments().is_none());
+    }
+
+    #[test]
     fn an_empty_collection_is_an_empty_array() {
         for coding in Coding::ALL {
             assert_eq!(body(Form::Array, coding, &[]), b"[]");
