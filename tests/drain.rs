@@ -137,7 +137,7 @@ on_every_database! {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_under_way_is_sent_to_its_end() {
     let db = TestDatabase::sqlite().await;
-    let mut marquee = prepare(&db).start().await;
+    let mut marquee = prepare(&db).env("MARQUEE_SHUTDOWN_S", "300").start().await;
     marquee.wait_ready().await;
     // Far more than the sockets' buffers hold: they grow to some megabytes.
     let title = "x".repeat(500);
