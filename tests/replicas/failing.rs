@@ -11,8 +11,8 @@ use tokio::net::TcpListener;
 use crate::support::redis::free_port;
 use crate::support::{Marquee, Redis, TestDatabase};
 use crate::{
-    NEVER, bytes, create, create_many, errors, health, joined, metric, on, put, read, ready,
-    revision, see, until_metrics, until_seen, until_up,
+    NEVER, bytes, create, create_many, errors, health, joined, metric, on, put, read, ready, revision, see,
+    until_metrics, until_seen, until_up,
 };
 
 /// A replica that gives Redis up soon, but not because the machine is busy.

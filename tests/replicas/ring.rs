@@ -5,8 +5,7 @@ use serde_json::Value;
 
 use crate::support::{Marquee, Redis, TestDatabase};
 use crate::{
-    NEVER, create, health, joined, metric, on, ready, revision, see, until_metrics, until_seen,
-    until_up,
+    NEVER, create, health, joined, metric, on, ready, revision, see, until_metrics, until_seen, until_up,
 };
 
 /// Looks at the database so far.
