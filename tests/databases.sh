@@ -62,6 +62,9 @@ as_root() {
     fi
 }
 
+# shellcheck source=tests/debian.sh
+. "$(dirname "$self")/debian.sh"
+
 # One run at a time prepares or starts; the lock goes with the process.
 lock() {
     mkdir -p "$cache/run"
@@ -71,47 +74,12 @@ lock() {
 
 # ---------------------------------------------------------------------------------- prepare
 
-apt_install() {
-    command -v apt-get >/dev/null ||
-        die "this machine has no apt-get: private servers are prepared on Debian and its kin only."
-    say "installing $*"
-    export DEBIAN_FRONTEND=noninteractive
-    local log
-    log=$(mktemp)
-    if ! { apt-get update && apt-get install -y --no-install-recommends "$@"; } >"$log" 2>&1 </dev/null 9>&-; then
-        tail -n 20 "$log" >&2
-        die "apt-get could not install: $*"
-    fi
-    rm -f "$log"
-}
-
-debian_mirror() {
-    if [ -n "${MARQUEE_TEST_DEBIAN_MIRROR:-}" ]; then
-        echo "$MARQUEE_TEST_DEBIAN_MIRROR"
-        return
-    fi
-    local mirror
-    # shellcheck disable=SC2016 # apt expands these, not the shell
-    mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 2>/dev/null |
-        awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }')
-    echo "${mirror:-https://deb.debian.org/debian}"
-}
-
 prepare_mysql() {
     if [ ! -x "$mysql_root/usr/sbin/mysqld" ]; then
-        command -v debootstrap >/dev/null || apt_install debootstrap
-        [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || apt_install debian-archive-keyring
-        local mirror building=$mysql_root.building
-        mirror=$(debian_mirror)
+        local building=$mysql_root.building
         say "fetching MySQL from Debian unstable (about a minute, kept for the next run)"
         rm -rf "$building"
-        if ! debootstrap --variant=minbase --include=mysql-server-core sid "$building" "$mirror" \
-            >"$cache/debootstrap.log" 2>&1 </dev/null 9>&-; then
-            tail -n 20 "$cache/debootstrap.log" >&2
-            die "debootstrap failed (the whole story: $cache/debootstrap.log)."
-        fi
-        # The archives and lists are not needed any more.
-        rm -rf "$building"/var/cache/apt/archives/*.deb "$building"/var/lib/apt/lists/*
+        debian_root sid "$building" "$cache/debootstrap.log" mysql-server-core
         mkdir -p "$building/templates" "$building/run-marquee"
         rm -rf "$mysql_root"
         mv "$building" "$mysql_root"
