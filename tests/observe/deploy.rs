@@ -164,12 +164,57 @@ fn docker_compose_accepts_the_file() {
         ["docker-compose", "docker compose"].into_iter().find(|it| shell(&format!("{it} version")).0);
     let compose =
         compose.unwrap_or_else(|| panic!("no docker-compose; it is in Debian's package of that name"));
-    let (accepted, said) = shell(&format!("{compose} --profile observe -f docker-compose.yml config"));
+    let (accepted, said) =
+        shell(&format!("COMPOSE_PROFILES=simple,observe,full {compose} -f docker-compose.yml config"));
     assert!(accepted, "{said}");
-    for part in ["prom/prometheus:", "grafana/grafana:", "127.0.0.1"] {
+    for part in ["mysql:9.7", "nginx:", "prom/prometheus:", "grafana/grafana:", "127.0.0.1"] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    assert_eq!(said.matches("- observe").count(), 2, "only where it is asked for: {said}");
+    for (service, expected) in [
+        // Whatever is started.
+        ("mysql", &[][..]),
+        ("marquee", &["simple"]),
+        ("redis", &["full"]),
+        ("gateway", &["full"]),
+        ("marquee-1", &["full"]),
+        ("marquee-2", &["full"]),
+        ("marquee-3", &["full"]),
+        ("prometheus", &["full", "observe"]),
+        ("grafana", &["full", "observe"]),
+    ] {
+        assert_eq!(profiles(&said, service), expected, "{service}: {said}");
+    }
+}
+
+/// The profiles of a service, in what docker-compose makes of the file.
+fn profiles<'a>(config: &'a str, service: &str) -> Vec<&'a str> {
+    let (_, services) = config.split_once("\nservices:").unwrap();
+    let (_, rest) = services.split_once(&format!("\n  {service}:\n")).unwrap();
+    rest.lines()
+        .take_while(|line| line.starts_with("    "))
+        .skip_while(|line| *line != "    profiles:")
+        .skip(1)
+        .map_while(|line| line.trim_start().strip_prefix("- "))
+        .collect()
+}
+
+/// The gateway, its choice of a replica and what replaces them name the replicas that there are.
+#[test]
+fn the_gateway_knows_every_replica() {
+    let services = read("docker-compose.yml");
+    let replicas: Vec<_> =
+        services.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix(": *replica")).collect();
+    assert!(replicas.len() >= 3, "{replicas:?}");
+    let nginx = read("deploy/nginx/nginx.conf");
+    for replica in &replicas {
+        // A group of its own, and a place in those of the others.
+        assert!(nginx.contains(&format!("upstream {replica} {{")), "{replica}");
+        let asked = nginx.matches(&format!("server {replica}:8080 ")).count();
+        assert_eq!(asked, replicas.len(), "{replica}");
+    }
+    let listed = format!("[\"{}\"]", replicas.join("\", \""));
+    assert!(read("deploy/nginx/replicas.js").contains(&listed), "{listed}");
+    assert!(read("deploy/roll").contains(&format!("set -- {};", replicas.join(" "))));
 }
 
 fn shell(command: &str) -> (bool, String) {
