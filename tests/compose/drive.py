@@ -1,0 +1,323 @@
+"""Starts the full stack, walks the tour, kills and replaces its containers under load, and tells what came of it.
+
+tests/compose/run calls it, with docker running and all images there.
+"""
+
+import json
+import os
+import pathlib
+import re
+import resource
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+from load import PATIENCE, Load, Wrong
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+REPLICAS = ["marquee-1", "marquee-2", "marquee-3"]
+PROFILES = {
+    "simple": ["mysql", "marquee"],
+    "full": ["mysql", "redis", *REPLICAS, "gateway", "prometheus", "grafana"],
+}
+# Deadlines of what must come: nobody waits for them unless something is wrong.
+LONG = 600
+
+
+def say(text):
+    print(f"compose: {text}", flush=True)
+
+
+def run(*command, check=True, **options):
+    options = {"cwd": ROOT, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": LONG} | options
+    result = subprocess.run(command, **options)
+    if check and result.returncode != 0:
+        raise Wrong(f"{' '.join(command)} ended with {result.returncode}:\n{result.stdout}\n{result.stderr}")
+    return result.stdout
+
+
+def wait_for(what, condition):
+    until = time.monotonic() + LONG
+    while not condition():
+        if time.monotonic() > until:
+            raise Wrong(f"{what} did not come")
+        time.sleep(0.2)
+
+
+def free_port():
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        return it.getsockname()[1]
+
+
+class Stack:
+    """The services of a profile, but for some, in a project of their own, with an environment of their own."""
+
+    def __init__(self, folder, profile, without=()):
+        self.port, self.prometheus, self.plain = free_port(), free_port(), free_port()
+        self.token = secrets.token_hex(32)
+        self.certificate = str(folder / "tls.crt")
+        environment = {
+            "COMPOSE_PROFILES": profile,
+            "MYSQL_ROOT_PASSWORD": secrets.token_hex(16),
+            "MYSQL_PASSWORD": secrets.token_hex(16),
+            "MARQUEE_BOOTSTRAP_TOKEN": self.token,
+            "MARQUEE_PORT": str(self.plain),
+            "GATEWAY_PORT": str(self.port),
+            "PROMETHEUS_PORT": str(self.prometheus),
+            "GRAFANA_PORT": str(free_port()),
+            "GATEWAY_SUBNET": "10.89.78.0/24",
+        }
+        (folder / "env").write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
+        (folder / "limits.json").write_text(json.dumps(self.limits()))
+        self.compose = [
+            "docker-compose", "--project-name", "marquee-test", "--project-directory", str(ROOT),
+            "--env-file", str(folder / "env"), "-f", str(ROOT / "docker-compose.yml"), "-f", str(folder / "limits.json"),
+        ]  # fmt: skip
+        # What the environment of this process says would win over the file.
+        for name in (*environment, "GATEWAY_NAME", "GATEWAY_TLS", "GATEWAY_ADDRESS", "MARQUEE_SAMPLE", "MARQUEE_PUBLIC_READ"):
+            os.environ.pop(name, None)
+        self.partial = bool(without)
+        self.services = [name for name in PROFILES[profile] if name not in without]
+        # What a run that was killed left.
+        self.down()
+
+    @staticmethod
+    def limits():
+        """The file's own limits on open files, as far as this machine allows them."""
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        allowed = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+        names = ["mysql", "marquee", *REPLICAS, "gateway"]
+        limit = {"ulimits": {"nofile": {"soft": allowed, "hard": allowed}}}
+        return {"version": "2.4", "services": {name: limit for name in names}}
+
+    def __call__(self, *arguments, **options):
+        return run(*self.compose, *arguments, **options)
+
+    def container(self, service):
+        return self("ps", "-q", service).strip()
+
+    def up(self):
+        """As whoever follows deploy/README.md: but for what is left out, which would be pulled."""
+        self("up", "-d", "--no-build", *(self.services if self.partial else []))
+        label = "com.docker.compose"
+        running = run(
+            "docker", "ps", "--all", "--filter", f"label={label}.project=marquee-test", "--format", f'{{{{.Label "{label}.service"}}}}'
+        )
+        if sorted(running.split()) != sorted(self.services):
+            raise Wrong(f"{running.split()} run, not {self.services}")
+        for service in self.services:
+            self.wait_healthy(service)
+        return f"{len(self.services)} services up: {', '.join(self.services)}"
+
+    def down(self):
+        self("down", "--volumes", "--timeout", "60")
+
+    def log(self, service):
+        return run("docker", "logs", self.container(service), stderr=subprocess.STDOUT)
+
+    def state(self, service):
+        return json.loads(run("docker", "inspect", self.container(service)))[0]["State"]
+
+    def wait_healthy(self, service):
+        def healthy():
+            state = self.state(service)
+            return state["Running"] and state.get("Health", {"Status": "healthy"})["Status"] == "healthy"
+
+        wait_for(f"a healthy {service}", healthy)
+
+    def curl(self, *arguments):
+        trusted = ["--cacert", self.certificate] if os.path.exists(self.certificate) else []
+        return run("curl", "-sS", *trusted, "-H", f"Authorization: Bearer {self.token}", *arguments)
+
+    def load(self, patient):
+        return Load(self.port, self.token, self.certificate, patient=patient)
+
+
+# ---------------------------------------------------------------------------------- what is looked at
+
+
+def simple(stack):
+    """The marquee of the simple stack has the sample, and takes a write from who has the token."""
+    base = f"http://127.0.0.1:{stack.plain}/v1/movies"
+    created = ["-o", "/dev/null", "-w", "%{http_code}", "-H", "Content-Type: application/json", "-d", '{"title": "One"}']
+    unauthorised, status = run("curl", "-sS", base, *created), stack.curl(base, *created)
+    count = len(json.loads(stack.curl(base)))
+    if (unauthorised, status, count) != ("401", "201", 3201):
+        raise Wrong(f"without a token {unauthorised}, with one {status}; then {count} movies")
+    return "the simple stack has the sample, and a write needs the token"
+
+
+def settled(stack):
+    """The gateway knows every replica, and clients its certificate."""
+    # Ready is what the gateway has seen, too.
+    wait_for("all replicas, at the gateway", lambda: all(f"{name} is ready" in stack.log("gateway") for name in REPLICAS))
+    certificate = stack("exec", "-T", "gateway", "cat", "/etc/nginx/tls/tls.crt")
+    pathlib.Path(stack.certificate).write_text(certificate)
+    return "every replica is known to the gateway"
+
+
+def tour(stack):
+    """The README's tour, through the gateway, by TLS, with a token."""
+    readme = (ROOT / "README.md").read_text()
+    lines = readme.split("```sh tour\n")[1].split("\n```")[0].splitlines()
+    # Not for the world: see the gateway's other manners.
+    lines = [line for line in lines if "/metrics" not in line]
+    script = "\n".join(lines).replace("http://127.0.0.1:8080", f"https://localhost:{stack.port}")
+    wrapped = f"""
+        curl() {{ command curl --http1.1 --cacert {stack.certificate} -H 'Authorization: Bearer {stack.token}' "$@"; }}
+    """
+    said = run("bash", "-euc", wrapped + script)
+    rest = said
+    for expected in (ROOT / "tests/tour/expected.txt").read_text().splitlines():
+        if expected.startswith("marquee_"):
+            continue
+        expected = expected.replace("\\n", "\n")
+        before, found, after = rest.partition(expected)
+        if not found:
+            raise Wrong(f"{expected!r} is not in the tour:\n{said}")
+        # The members of an object have no order to rely on.
+        if not expected.startswith('"status"'):
+            rest = after
+    return f"{len(lines)} lines of the tour through the gateway"
+
+
+def manners(stack):
+    """What the gateway adds, and what it leaves alone."""
+    base = f"https://localhost:{stack.port}"
+    status = ["-o", "/dev/null", "-w", "%{http_code}"]
+    with tempfile.NamedTemporaryFile() as large:
+        large.truncate(9 << 20)
+        large.flush()
+        sent = ["-H", "Content-Type: application/json", "--data-binary", f"@{large.name}"]
+        seen = {
+            "a body beyond the limit": stack.curl(f"{base}/v1/movies", *status, *sent),
+            "/metrics": stack.curl(f"{base}/metrics", *status),
+            "speaking without TLS": stack.curl(f"http://localhost:{stack.port}/v1/genres", *status),
+            "HTTP/2": stack.curl(f"{base}/v1/genres", "-o", "/dev/null", "-w", "%{http_version}"),
+        }
+    if list(seen.values()) != ["413", "404", "308", "2"]:
+        raise Wrong(f"the gateway: {seen}")
+    # The very bytes, of every coding, and their tag.
+    gateway = stack.container("gateway")
+    for coding in ("gzip", "zstd", "identity"):
+        asked = ["-sS", "--insecure", "-D", "-", "-H", f"Accept-Encoding: {coding}", "-H", "Marquee-Min-Revision: 1"]
+        answers = set()
+        for place in (*(f"http://{name}:8080" for name in REPLICAS), "https://localhost:8443"):
+            command = ["docker", "exec", gateway, "curl", *asked, f"{place}/v1/movies"]
+            head, _, body = subprocess.run(command, capture_output=True, timeout=LONG, check=True).stdout.partition(b"\r\n\r\n")
+            headers = dict(re.findall(rb"(?m)^([\w-]+): (.*)\r?$", head.lower().replace(b"\r", b"")))
+            if int(headers[b"content-length"]) != len(body):
+                raise Wrong(f"{place} {coding}: {headers}, and {len(body)} bytes")
+            answers.add((headers[b"etag"], headers.get(b"content-encoding"), headers[b"vary"], body))
+        if len(answers) != 1:
+            raise Wrong(f"{coding}: {[answer[:3] for answer in answers]}")
+    # Prometheus sees each replica by itself.
+    query = f"http://127.0.0.1:{stack.prometheus}/api/v1/query?query=up%7Bjob%3D%22marquee%22%7D"
+
+    def scraped():
+        with urllib.request.urlopen(query, timeout=60) as answer:
+            return [it["value"][1] for it in json.load(answer)["data"]["result"]] == ["1"] * len(REPLICAS)
+
+    wait_for("Prometheus' three replicas", scraped)
+    return "413, 404, 308, HTTP/2; identity, gzip and zstd byte for byte as from each replica; 3 scraped by Prometheus"
+
+
+def kills(stack):
+    """Each container is killed under load and started again: clients that retry notice no more than a pause."""
+    told = []
+    with stack.load(patient=True) as load:
+        load.progress()
+        for service in stack.services:
+            before = dict(load.figures)
+            container = stack.container(service)
+            run("docker", "kill", "--signal", "KILL", container)
+            wait_for(f"the end of {service}", lambda: not stack.state(service)["Running"])
+            # What can be answered without it is.
+            if service not in ("mysql", "gateway"):
+                load.progress(by=10)
+            run("docker", "start", container)
+            stack.wait_healthy(service)
+            load.progress()
+            load.check()
+            figures = {name: load.figures[name] - before[name] for name in before}
+            told.append(f"{service} ({figures['refused']} of {figures['requests']} requests sent again)")
+        load.check()
+    load.check()
+    final(stack, load)
+    return f"killed under load: {', '.join(told)}; {summary(load)}"
+
+
+def rolling(stack):
+    """The replicas are replaced one after another, under load of clients that send everything once."""
+    with stack.load(patient=False) as load:
+        load.progress()
+        before = {name: stack.container(name) for name in REPLICAS}
+        run("deploy/roll", env=os.environ | {"COMPOSE": " ".join(stack.compose)})
+        load.progress()
+        if any(stack.container(name) == before[name] for name in REPLICAS):
+            raise Wrong("a replica was not replaced")
+    load.check()
+    final(stack, load)
+    return f"3 replicas replaced under load: {load.figures['refused']} client errors; {summary(load)}"
+
+
+def final(stack, load):
+    """When all is quiet, each replica has all that was acknowledged, and nothing that was deleted."""
+    load.patient = True
+    gateway = stack.container("gateway")
+    for replica in REPLICAS:
+        asked = ["-sS", "-H", f"Marquee-Min-Revision: {load.revision}", f"http://{replica}:8080/v1/movies"]
+        movies = {movie["id"]: movie for movie in json.loads(run("docker", "exec", gateway, "curl", *asked))}
+        for number, movie in load.movies.items():
+            if movies.get(number) != movie:
+                raise Wrong(f"{replica}: {movie} is {movies.get(number)}")
+        if load.gone & movies.keys():
+            raise Wrong(f"{replica}: deleted and there: {load.gone & movies.keys()}")
+
+
+def summary(load):
+    figures = load.figures
+    return (
+        f"{figures['requests']} requests; {figures['writes']} writes acknowledged, none lost; {figures['reads']} reads of a movie and "
+        f"{figures['collections']} of the collection, none older than acknowledged"
+    )
+
+
+def through(stack, steps):
+    """Brings a stack up, goes through the steps, and takes it down."""
+    passed = 0
+    try:
+        for step in (Stack.up, *steps):
+            began = time.monotonic()
+            told = step(stack)
+            say(f"{told} ({time.monotonic() - began:.0f} s)")
+            passed += 1
+    except BaseException:
+        for service in stack.services:
+            say(f"the end of {service}'s log:")
+            print(stack("logs", "--no-color", "--tail", "40", service, check=False), flush=True)
+        raise
+    finally:
+        say("taking it down")
+        stack.down()
+    return passed
+
+
+def main():
+    without = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        passed = through(Stack(pathlib.Path(folder), "simple"), [simple])
+    with tempfile.TemporaryDirectory() as folder:
+        passed += through(Stack(pathlib.Path(folder), "full", without), [settled, tour, manners, kills, rolling])
+    for name in without:
+        say(f"not started: {name}, of which there is no image")
+    say(f"{passed} passed, 0 failed")
+
+
+if __name__ == "__main__":
+    main()
