@@ -1,6 +1,6 @@
-//! A wire between marquee and MySQL that fails when it is told to.
+//! A wire between marquee and MySQL that fails when it is told to; or between any two, without an eye for COMMITs.
 //!
-//! What the client sends is read packet by packet, so that a COMMIT can be told from other statements;
+//! What the client of MySQL sends is read packet by packet, so that a COMMIT can be told from other statements;
 //! what the server answers is passed as bytes. Knows the protocol without TLS and without compression.
 
 use std::net::SocketAddr;
@@ -43,6 +43,7 @@ pub(crate) struct Proxy {
 }
 
 struct Shared {
+    mysql: bool,
     mode: watch::Sender<Mode>,
     open: watch::Sender<usize>,
     armed: Mutex<Option<(OnCommit, Mode)>>,
@@ -54,9 +55,19 @@ struct Shared {
 impl Proxy {
     /// Listens on a free port in front of `upstream`; see [`super::TestDatabase::address`].
     pub(crate) async fn to(upstream: SocketAddr) -> Self {
+        Self::of(true, upstream).await
+    }
+
+    /// The same for what is not MySQL: no COMMIT is seen there.
+    pub(crate) async fn of_any(upstream: SocketAddr) -> Self {
+        Self::of(false, upstream).await
+    }
+
+    async fn of(mysql: bool, upstream: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
+            mysql,
             mode: watch::Sender::new(Mode::Pass),
             open: watch::Sender::new(0),
             armed: Mutex::new(None),
@@ -154,8 +165,15 @@ async fn serve(mut client: TcpStream, upstream: SocketAddr, shared: &Shared) {
     // Borrowed halves: owned ones would say goodbye in order when they are dropped.
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
+    let questions = async {
+        if shared.mysql {
+            statements(from_client, to_server, shared, &answer_lost).await
+        } else {
+            answers(from_client, to_server, shared, &AtomicBool::new(false)).await
+        }
+    };
     tokio::select! {
-        _ = statements(from_client, to_server, shared, &answer_lost) => {}
+        _ = questions => {}
         _ = answers(from_server, to_client, shared, &answer_lost) => {}
         _ = mode.wait_for(|mode| *mode == Mode::Cut) => {}
     }
