@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! clients: arrays of three movies, deletes ──▶ marquee ── SIGKILL, in the middle of whatever it does
-//!                                              marquee, anew, on the same database; twelve times
+//!                                              marquee, anew, on the same database; MARQUEE_TEST_KILLS times
 //! ```
 //!
 //! A client that got no answer knows nothing: its write may be there, all of it, or not, none of it.
@@ -16,6 +16,8 @@
 #[macro_use]
 mod support;
 
+#[path = "crash/power.rs"]
+mod power;
 #[path = "crash/retries.rs"]
 mod retries;
 
@@ -29,7 +31,8 @@ use serde_json::{Value, json};
 use support::{Marquee, TestDatabase};
 use tokio::sync::watch;
 
-const ROUNDS: usize = 12;
+/// Where MARQUEE_TEST_KILLS says nothing.
+const KILLS: usize = 12;
 const CLIENTS: usize = 6;
 /// How many writes are acknowledged before the kill, at least; some more are drawn.
 const WRITES: u64 = 40;
@@ -50,7 +53,7 @@ on_every_database! {
     async fn killed_under_load(db) {
         let known = Arc::new(Known::default());
         let mut counted = 0;
-        for round in 0..ROUNDS {
+        for round in 0..kills() {
             let mut marquee = Marquee::prepare(db.url()).env("MARQUEE_SAMPLE", "off").start().await;
             marquee.wait_ready().await;
             let served = marquee.get("/v1/movies").await;
@@ -83,8 +86,12 @@ on_every_database! {
         assert_eq!(movies.len() as i64, db.number("SELECT COUNT(*) FROM movies").await);
         assert!(movies.iter().all(|movie| movie["genres"].as_array().unwrap().len() == 2));
         let acknowledged = known.acknowledged.load(Ordering::SeqCst);
-        println!("{acknowledged} acknowledged writes over {ROUNDS} kills; {counted} movies checked");
+        println!("{acknowledged} acknowledged writes over {} kills; {counted} movies checked", kills());
     }
+}
+
+fn kills() -> usize {
+    std::env::var("MARQUEE_TEST_KILLS").map_or(KILLS, |kills| kills.parse().unwrap())
 }
 
 /// Writes until nobody answers any more.
@@ -162,6 +169,18 @@ async fn check(db: &TestDatabase, known: &Known) -> u64 {
             "movies without their director",
             "SELECT COUNT(*) FROM movies m WHERE (SELECT COUNT(*) FROM movie_directors d WHERE d.movie_id = m.id) <> 1",
         ),
+    ] {
+        assert_eq!(db.number(broken).await, 0, "{what}");
+    }
+    assert_sound(db).await;
+    let revision = db.number("SELECT revision FROM catalogue").await;
+    assert!(revision as u64 >= known.revision.load(Ordering::SeqCst), "the revision went back");
+    rows.len() as u64
+}
+
+/// Links, counts, segments and the log agree.
+async fn assert_sound(db: &TestDatabase) {
+    for (what, broken) in [
         (
             "genre links of no movie",
             "SELECT COUNT(*) FROM movie_genres g WHERE NOT EXISTS (SELECT 1 FROM movies m WHERE m.id = g.movie_id)",
@@ -194,7 +213,4 @@ async fn check(db: &TestDatabase, known: &Known) -> u64 {
     ] {
         assert_eq!(db.number(broken).await, 0, "{what}");
     }
-    let revision = db.number("SELECT revision FROM catalogue").await;
-    assert!(revision as u64 >= known.revision.load(Ordering::SeqCst), "the revision went back");
-    rows.len() as u64
 }

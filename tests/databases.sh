@@ -6,6 +6,7 @@
 #   tests/databases.sh start [NAME]      start both and keep them running (NAME: dev)
 #   tests/databases.sh env [NAME]        print their URLs: eval "$(tests/databases.sh env)"
 #   tests/databases.sh stop [NAME]       stop them and remove their data
+#   tests/databases.sh crash NAME KIND   SIGKILL for one (mysql, mariadb), which is then started again on what it left
 #   tests/databases.sh status            list what runs
 #
 # A server that the environment names (MARQUEE_TEST_MYSQL_URL, MARQUEE_TEST_MARIADB_URL) is taken
@@ -175,6 +176,17 @@ spawn() {
     return 1
 }
 
+# Runs MySQL on data that are there: serve_mysql NAME DIRECTORY PORT
+serve_mysql() {
+    local inside=/run-marquee/$1
+    echo "$3" >"$2/mysql.port"
+    spawn mysql "$2" "$3" chroot "$mysql_root" mysqld --no-defaults --user=root \
+        --datadir="$inside/data" --init-file="$inside/init.sql" --pid-file="$inside/mysqld.pid" \
+        --socket="$inside/my.sock" --port="$3" --bind-address=127.0.0.1 --mysqlx=OFF \
+        --secure-file-priv=NULL --max-connections=500 --innodb-flush-log-at-trx-commit=1 --sync-binlog=1 \
+        "${mysql_buffers[@]}" --performance-schema=OFF
+}
+
 start_mysql() {
     local name=$1 dir=$2 password=$3 port inside=/run-marquee/$1
     port=$(free_port)
@@ -182,26 +194,26 @@ start_mysql() {
     mkdir -p "$mysql_root$inside"
     cp -a --reflink=auto "$mysql_root/templates/empty" "$mysql_root$inside/data"
     echo "ALTER USER root@localhost IDENTIFIED BY '$password';" >"$mysql_root$inside/init.sql"
-    spawn mysql "$dir" "$port" chroot "$mysql_root" mysqld --no-defaults --user=root \
-        --datadir="$inside/data" --init-file="$inside/init.sql" --pid-file="$inside/mysqld.pid" \
-        --socket="$inside/my.sock" --port="$port" --bind-address=127.0.0.1 --mysqlx=OFF \
-        --secure-file-priv=NULL --max-connections=500 --innodb-flush-log-at-trx-commit=1 --sync-binlog=1 \
-        "${mysql_buffers[@]}" --performance-schema=OFF ||
-        return 1
+    serve_mysql "$name" "$dir" "$port" || return 1
     echo "export MARQUEE_TEST_MYSQL_URL='mysql://root:$password@127.0.0.1:$port/'" >>"$dir/env.building"
 }
 
+serve_mariadb() {
+    echo "$3" >"$2/mariadb.port"
+    spawn mariadb "$2" "$3" mariadbd --no-defaults --user=root \
+        --datadir="$2/mariadb" --init-file="$2/init.sql" --pid-file="$2/mariadbd.pid" \
+        --socket=my.sock --port="$3" --bind-address=127.0.0.1 \
+        --secure-file-priv="$2/files" --max-connections=500 --innodb-flush-log-at-trx-commit=1 \
+        "${mariadb_buffers[@]}"
+}
+
 start_mariadb() {
-    local dir=$2 password=$3 port
+    local name=$1 dir=$2 password=$3 port
     port=$(free_port)
     cp -a --reflink=auto "$cache/mariadb/template" "$dir/mariadb"
     mkdir -p "$dir/files"
     echo "ALTER USER root@localhost IDENTIFIED BY '$password';" >"$dir/init.sql"
-    spawn mariadb "$dir" "$port" mariadbd --no-defaults --user=root \
-        --datadir="$dir/mariadb" --init-file="$dir/init.sql" --pid-file="$dir/mariadbd.pid" \
-        --socket=my.sock --port="$port" --bind-address=127.0.0.1 \
-        --secure-file-priv="$dir/files" --max-connections=500 --innodb-flush-log-at-trx-commit=1 \
-        "${mariadb_buffers[@]}" || return 1
+    serve_mariadb "$name" "$dir" "$port" || return 1
     echo "export MARQUEE_TEST_MARIADB_URL='mysql://root:$password@127.0.0.1:$port/'" >>"$dir/env.building"
 }
 
@@ -248,6 +260,16 @@ end_server() {
         lives "$file" || return 0
         sleep 0.05
     done
+}
+
+# Ends one as a crash does, and starts it again where it was.
+crash() {
+    local name=$1 kind=$2 dir=$cache/run/$1
+    lives "$dir/$kind.pid" || die "'$name' has no $kind that runs."
+    end_server "$dir" "$kind"
+    # MySQL would look whether the process still runs that the lock of its socket names.
+    rm -f "$mysql_root/run-marquee/$name"/my.sock*
+    "serve_$kind" "$name" "$dir" "$(cat "$dir/$kind.port")"
 }
 
 remove() {
@@ -320,6 +342,12 @@ stop)
     lock
     remove "$name"
     ;;
+crash)
+    name=$(checked_name "${1:-}")
+    [[ ${2:-} =~ ^(mysql|mariadb)$ ]] || die "crash which, mysql or mariadb?"
+    as_root crash-here "$name" "$2"
+    ;;
+crash-here) crash "$1" "$2" ;;
 status)
     for dir in "$cache"/run/*/; do
         [ -d "$dir" ] || continue

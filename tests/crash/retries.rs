@@ -1,12 +1,14 @@
-//! Clients that send every write until it is answered, under a key, while marquee is killed beneath them: each is
-//! done once, and each of its answers is the same.
+//! Clients that send every write until it is answered, under a key, while marquee or its database is killed beneath
+//! them: each is done once, and each of its answers is the same.
 //!
 //! ```text
 //! clients: POST under a key, anew or one that was answered before ──▶ A or B, whichever is there
-//! A, B: two marquees on one database; SIGKILL for one of them in the middle of whatever it does, then anew
+//! A, B: two marquees on one database; SIGKILL for one of them in the middle of whatever it does, then anew;
+//!       or for the database, which then has what it left
 //! ```
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,9 +20,9 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::support::{Marquee, TestDatabase};
+use crate::support::{Engine, Marquee, TestDatabase};
+use crate::{assert_sound, kills};
 
-const KILLS: usize = 10;
 const CLIENTS: usize = 4;
 /// Answers between two kills, at least.
 const ANSWERS: usize = 25;
@@ -51,50 +53,124 @@ struct World {
 
 on_every_database! {
     async fn retries_through_kills(db) {
-        let seed: u64 = rand::random();
-        println!("seed {seed}");
-        let mut random = SmallRng::seed_from_u64(seed);
-        let mut marquees = [start(&db).await, start(&db).await];
-        let world = Arc::new(World {
-            replicas: [watch::Sender::new(marquees[0].url("")), watch::Sender::new(marquees[1].url(""))],
-            answered: Mutex::default(),
-            count: AtomicUsize::new(0),
-            repeats: AtomicUsize::new(0),
-            done: AtomicBool::new(false),
-        });
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|n| tokio::spawn(send(Arc::clone(&world), n, SmallRng::seed_from_u64(random.random()))))
-            .collect();
-        for kill in 1..=KILLS {
-            while world.count.load(Ordering::SeqCst) < kill * ANSWERS {
-                assert!(clients.iter().all(|client| !client.is_finished()), "a client met a surprise");
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            tokio::time::sleep(Duration::from_micros(random.random_range(0..8_000))).await;
+        retried(&db, async |marquees, world, random| {
             let which = random.random_range(0..2);
             marquees[which].kill();
             marquees[which] = start(&db).await;
             world.replicas[which].send_replace(marquees[which].url(""));
-        }
-        world.done.store(true, Ordering::SeqCst);
-        for client in clients {
-            client.await.unwrap();
-        }
-        // Once more, all of them.
-        let answered = world.answered.lock().unwrap().clone();
-        let mut random = SmallRng::seed_from_u64(random.random());
-        for (key, (post, told)) in &answered {
-            assert_eq!(&world.until_answered(&mut random, key, post).await, told, "{key}: {post:?}");
-        }
-        let rows = db.query("SELECT title, COUNT(*) FROM movies GROUP BY title").await;
-        let there: BTreeMap<String, usize> =
-            rows.into_iter().map(|row| (row[0].clone().unwrap(), row[1].clone().unwrap().parse().unwrap())).collect();
-        let made = answered.values().map(|(post, _)| post.makes.clone()).filter(|(_, count)| *count > 0);
-        assert_eq!(there.into_iter().filter(|(title, _)| !title.starts_with("merged")).collect::<BTreeMap<_, _>>(), made.collect());
-        let repeats = world.repeats.load(Ordering::SeqCst);
-        println!("{} keys, {repeats} repeats, {KILLS} kills", answered.len());
-        assert!(repeats > KILLS, "hardly anything was sent again");
+        })
+        .await;
     }
+}
+
+#[test]
+#[ignore = "starts a server of its own, to kill it: ./test full"]
+fn retries_through_kills_of_mysql() {
+    through_kills_of(Engine::MySql, "mysql");
+}
+
+#[test]
+#[ignore = "starts a server of its own, to kill it: ./test full"]
+fn retries_through_kills_of_mariadb() {
+    through_kills_of(Engine::MariaDb, "mariadb");
+}
+
+/// A database server that nothing else uses.
+struct Server {
+    name: String,
+    kind: &'static str,
+}
+
+impl Server {
+    fn start(kind: &'static str) -> (Self, String) {
+        let server = Self { name: format!("crash-{kind}-{}", std::process::id()), kind };
+        let environment = server.run(&["start", &server.name]);
+        let url = environment.split('\'').nth(1).unwrap().to_owned();
+        (server, url)
+    }
+
+    fn run(&self, arguments: &[&str]) -> String {
+        // What is named is not started: the other kind.
+        let (own, other) = ("MARQUEE_TEST_MYSQL_URL", "MARQUEE_TEST_MARIADB_URL");
+        let (own, other) = if self.kind == "mysql" { (own, other) } else { (other, own) };
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/databases.sh");
+        let done =
+            Command::new("bash").arg(script).args(arguments).env_remove(own).env(other, "none").output();
+        let done = done.unwrap();
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.run(&["stop", &self.name]);
+    }
+}
+
+fn through_kills_of(engine: Engine, kind: &'static str) {
+    let (server, url) = Server::start(kind);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let db = TestDatabase::at(engine, &url).await;
+        retried(&db, async |_, _, _| {
+            tokio::task::block_in_place(|| server.run(&["crash", &server.name, server.kind]));
+        })
+        .await;
+    });
+}
+
+/// Clients write on, while `kill` is done again and again.
+async fn retried(db: &TestDatabase, kill: impl AsyncFn(&mut [Marquee; 2], &World, &mut SmallRng)) {
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = SmallRng::seed_from_u64(seed);
+    let mut marquees = [start(db).await, start(db).await];
+    let world = Arc::new(World {
+        replicas: [watch::Sender::new(marquees[0].url("")), watch::Sender::new(marquees[1].url(""))],
+        answered: Mutex::default(),
+        count: AtomicUsize::new(0),
+        repeats: AtomicUsize::new(0),
+        done: AtomicBool::new(false),
+    });
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|n| tokio::spawn(send(Arc::clone(&world), n, SmallRng::seed_from_u64(random.random()))))
+        .collect();
+    let mut newest = 0;
+    for _ in 0..kills() {
+        let enough = world.count.load(Ordering::SeqCst) + ANSWERS;
+        while world.count.load(Ordering::SeqCst) < enough {
+            assert!(clients.iter().all(|client| !client.is_finished()), "a client met a surprise");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_micros(random.random_range(0..8_000))).await;
+        kill(&mut marquees, &world, &mut random).await;
+        let revision = db.number("SELECT revision FROM catalogue").await;
+        assert!(revision >= newest, "the revision went back from {newest} to {revision}");
+        newest = revision;
+    }
+    world.done.store(true, Ordering::SeqCst);
+    for client in clients {
+        client.await.unwrap();
+    }
+    // Once more, all of them.
+    let answered = world.answered.lock().unwrap().clone();
+    let mut random = SmallRng::seed_from_u64(random.random());
+    for (key, (post, told)) in &answered {
+        assert_eq!(&world.until_answered(&mut random, key, post).await, told, "{key}: {post:?}");
+    }
+    let rows = db.query("SELECT title, COUNT(*) FROM movies GROUP BY title").await;
+    let there: BTreeMap<String, usize> = rows
+        .into_iter()
+        .map(|row| (row[0].clone().unwrap(), row[1].clone().unwrap().parse().unwrap()))
+        .filter(|(title, _): &(String, usize)| !title.starts_with("merged"))
+        .collect();
+    let made = answered.values().map(|(post, _)| post.makes.clone()).filter(|(_, count)| *count > 0);
+    assert_eq!(there, made.collect());
+    assert_sound(db).await;
+    let repeats = world.repeats.load(Ordering::SeqCst);
+    println!("{} keys, {repeats} repeats, {} kills", answered.len(), kills());
+    assert!(repeats > kills(), "hardly anything was sent again");
 }
 
 async fn start(db: &TestDatabase) -> Marquee {

@@ -91,7 +91,12 @@ impl TestDatabase {
              or `tests/databases.sh start` and `eval \"$(tests/databases.sh env)\"`; or set {variable} to \
              mysql://user:password@host:port/ with a user who may CREATE and DROP DATABASE."
         );
-        let mut admin = Url::parse(&admin).expect(variable);
+        Self::at(engine, &admin).await
+    }
+
+    /// On a server of the test's own.
+    pub(crate) async fn at(engine: Engine, admin: &str) -> Self {
+        let mut admin = Url::parse(admin).unwrap();
         admin.set_path("/");
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let name = format!("{PREFIX}{now}_{}_{:016x}", process::id(), rand::random::<u64>());

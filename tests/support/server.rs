@@ -38,6 +38,21 @@ impl Preparation {
         self
     }
 
+    /// Runs it by another program, of which it is to be the process in the end.
+    pub(crate) fn by(mut self, program: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).arg(self.command.get_program()).args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        self.command = command;
+        self
+    }
+
     /// Starts it, and waits for the line of its log that names the address.
     ///
     /// # Panics
