@@ -11,7 +11,7 @@
 //! - *one replica* is linearizable: an answer is of a moment between its request and its end
 //! - *three replicas* are causally consistent with `Marquee-Min-Revision`, while Redis is cut off and comes back: an
 //!   answer is no older than anything that its client knew of
-//! - *the twins* show that both checkers see it where a cache has plain keys
+//! - *the twins* show that both checkers see it where a cache has plain keys; teeth.rs, what else the first one sees
 //!
 //! `MARQUEE_TEST_OPERATIONS` (of one replica; a tenth where they cost more) and `MARQUEE_TEST_HISTORIES` say how many of
 //! each, at least.
@@ -35,6 +35,8 @@ mod http;
 mod load;
 #[path = "consistency/short.rs"]
 mod short;
+#[path = "consistency/teeth.rs"]
+mod teeth;
 #[path = "consistency/twin.rs"]
 mod twin;
 #[path = "consistency/words.rs"]
