@@ -3,7 +3,7 @@
 #
 #   tests/databases.sh prepare           install and prepare what the servers need (once; kept)
 #   tests/databases.sh run COMMAND...    start both, run COMMAND with their URLs set, stop both
-#   tests/databases.sh start [NAME]      start both and keep them running (NAME: dev)
+#   tests/databases.sh start [NAME [PID]]  start both and keep them running (NAME: dev), or for as long as a process lives
 #   tests/databases.sh env [NAME]        print their URLs: eval "$(tests/databases.sh env)"
 #   tests/databases.sh stop [NAME]       stop them and remove their data
 #   tests/databases.sh crash NAME KIND   SIGKILL for one (mysql, mariadb), which is then started again on what it left
@@ -327,7 +327,7 @@ prepare)
     ;;
 start)
     name=$(checked_name "${1:-dev}")
-    as_root start-owned "$name"
+    as_root start-owned "$name" "${2:-}"
     cat "$cache/run/$name/env"
     ;;
 start-owned) start "$(checked_name "$1")" "${2:-}" ;;

@@ -83,8 +83,10 @@ struct Server {
 
 impl Server {
     fn start(kind: &'static str) -> (Self, String) {
-        let server = Self { name: format!("crash-{kind}-{}", std::process::id()), kind };
-        let environment = server.run(&["start", &server.name]);
+        let process = std::process::id().to_string();
+        let server = Self { name: format!("crash-{kind}-{process}"), kind };
+        // Owned: while it is down, nobody is to take it for one that crashed by itself.
+        let environment = server.run(&["start", &server.name, &process]);
         let url = environment.split('\'').nth(1).unwrap().to_owned();
         (server, url)
     }
