@@ -11,7 +11,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::print_stdout,
     reason = "tests may stop at the first surprise, and tell what they did"
 )]
 
