@@ -161,19 +161,24 @@ const SHARED_FOR: Duration = Duration::from_secs(1);
 /// The segments that answers on their way hold, for those that begin meanwhile: these need not look each of
 /// them up. Holds none itself, so that it keeps nothing in memory.
 #[derive(Debug, Default)]
-pub struct Underway(Mutex<Option<(Weak<[Arc<EncodedSegment>]>, Instant)>>);
+pub struct Underway(Mutex<Option<LookedUp>>);
+
+#[derive(Debug)]
+struct LookedUp {
+    segments: Weak<[Arc<EncodedSegment>]>,
+    since: Instant,
+}
 
 impl Underway {
     /// What an answer on its way holds, if it was looked up lately.
     pub fn segments(&self) -> Option<Segments> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (segments, since) = known.as_ref()?;
-        if since.elapsed() < SHARED_FOR { segments.upgrade() } else { None }
+        known.as_ref().filter(|known| known.since.elapsed() < SHARED_FOR)?.segments.upgrade()
     }
 
     /// An answer that has looked its segments up is on its way.
     pub fn share(&self, segments: &Segments) {
-        let known = (Arc::downgrade(segments), Instant::now());
+        let known = LookedUp { segments: Arc::downgrade(segments), since: Instant::now() };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
     }
 }
