@@ -104,7 +104,7 @@ def of_kind(part):
         rate = stats.of(part["rounds"], name)
         against = "" if name == "marquee" else stats.ratio(stats.ratios(part["rounds"], "marquee", name))
         cpu = ""
-        if name != "marquee" and "cpu_us" in part["rounds"][0][name]:
+        if name != "marquee" and all("cpu_us" in turns[one] for turns in part["rounds"] for one in (name, "marquee")):
             cpu = stats.ratio(stats.ratios(part["rounds"], name, "marquee", "cpu_us"))
         percentiles = [stats.number(stats.of(part["rounds"], name, what)["median"]) for what in ("p50_ms", "p99_ms", "p999_ms")]
         connections = part["connections"][name]
