@@ -213,13 +213,12 @@ the writes; at a low rate of writes the follower's poll, ten times a second, is 
 is a segment's, so that it is the same at every size. Latencies are of the answers that came within the turn.
 
 *Its cores* is the processor time of the contestant, of the two cores that it shares with the database, wrk and the writer. That is
-where reads go when writes arrive: at 100,000 movies wrk and the kernel move 5 GB/s without writes, which leaves little over. With
-100 writes/s marquee itself has as much of the cores as without; the rest is the database's, which executes some sixty
+where reads go when writes arrive: at 100,000 movies wrk and the kernel move 3 GB/s without writes, which leaves little over. With
+100 writes/s marquee itself has nine tenths of what it has of the cores without; the rest is the database's, which executes some sixty
 transactions of 14 to 17 statements a second. With 1,000 writes/s there are not many more transactions, since more writes go into
 each. For less, a transaction would have to be fewer statements, or the database be on cores of its own.
 
-The figures at 100,000 movies are of a marquee that sent bodies of up to 4 MiB in one piece, which is left out since: some 1.2 times as
-many answers, with and without writes ([PERFORMANCE.md](PERFORMANCE.md#what-was-tried-and-left-out)).
+The figures at 1,000 movies are of an earlier run (commit a870936f59, on an AMD EPYC); those at 100,000 of the one that is named below.
 
 The plain form compresses each answer and reads the whole collection again after each write. At 100,000 movies it needs longer than a turn to
 answer 64 clients once, so that its rates are rough and its latencies those of the lucky ones; it could not do 100 writes/s beside them."""
