@@ -92,11 +92,16 @@ def _anchor(title):
 
 
 def _taken(key, found):
-    run = found["run"]
-    versions = ", ".join(f"{name} {version}" for name, version in run.get("versions", {}).items())
-    turns = getattr(module(key), "turns", lambda _: f"{run['rounds']} rounds, turns of {run['seconds']} s")(found)
-    return (f"<sub>`./bench {key}` on {run['date']}, commit {run['commit']}, {run['cpu']}, {run['memory_gib']} GiB, Linux "
-            f"{run['kernel']}; {turns}. {versions + '.' if versions else ''}</sub>\n")
+    """By what command, when, of what and on what the figures were taken: a line for each part that has a run of its own."""
+    turns = getattr(module(key), "turns", lambda found: f"{found['run']['rounds']} rounds, turns of {found['run']['seconds']} s")
+    runs = [(f"{key}:{part}", one["run"], {"parts": {part: one}}) for part, one in found.get("parts", {}).items()]
+    together = {(run["date"], run["commit"], run["cpu"]) for _, run, _ in runs}
+    if len(together) <= 1:
+        runs = [(key, found["run"], found)]
+    versions = ", ".join(f"{name} {version}" for name, version in found["run"].get("versions", {}).items())
+    lines = [f"`./bench {name}` on {run['date']}, commit {run['commit']}, {run['cpu']}, {run['memory_gib']} GiB, Linux {run['kernel']}; "
+             f"{turns({'run': run, **of})}." for name, run, of in runs]
+    return f"<sub>{'<br>'.join(lines)}{' ' + versions + '.' if versions else ''}</sub>\n"
 
 
 def _shortened(value):

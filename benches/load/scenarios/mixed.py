@@ -218,8 +218,6 @@ where reads go when writes arrive: at 100,000 movies wrk and the kernel move 3 G
 transactions of 14 to 17 statements a second. With 1,000 writes/s there are not many more transactions, since more writes go into
 each. For less, a transaction would have to be fewer statements, or the database be on cores of its own.
 
-The figures at 1,000 movies are of an earlier run (commit a870936f59, on an AMD EPYC); those at 100,000 of the one that is named below.
-
 The plain form compresses each answer and reads the whole collection again after each write. At 100,000 movies it needs longer than a turn to
 answer 64 clients once, so that its rates are rough and its latencies those of the lucky ones; it could not do 100 writes/s beside them."""
 
