@@ -79,6 +79,11 @@ impl Manifest {
         &self.segments
     }
 
+    /// Those that have movies: what an answer of the whole collection is made of.
+    pub(super) fn filled(&self) -> impl Iterator<Item = SegmentRef> {
+        self.segments.iter().filter(|segment| segment.movies > 0).copied()
+    }
+
     /// One segment, when it was ever written.
     pub fn segment(&self, number: u64) -> Option<SegmentRef> {
         let index = self.segments.binary_search_by_key(&number, |segment| segment.number).ok()?;

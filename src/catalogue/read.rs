@@ -257,8 +257,8 @@ impl Shared {
                     return Some(Body::Pieces(Pieces::shared(frame.clone(), segments)));
                 }
                 let mut segments = Vec::with_capacity(manifest.segments().len());
-                for segment in manifest.segments().iter().filter(|segment| segment.movies > 0) {
-                    segments.push(self.cache.get(Key::new(*segment, form, coding)).await?);
+                for segment in manifest.filled() {
+                    segments.push(self.cache.get(Key::new(segment, form, coding)).await?);
                 }
                 let pieces = Pieces::new(frame.clone(), segments);
                 underway.share(pieces.segments());
@@ -278,8 +278,7 @@ impl Shared {
         if manifest.movies() >= outgrown.load(Ordering::Relaxed) {
             return Err(Miss::Outgrown);
         }
-        let wanted: Vec<SegmentRef> =
-            manifest.segments().iter().filter(|segment| segment.movies > 0).copied().collect();
+        let wanted: Vec<SegmentRef> = manifest.filled().collect();
         let (mut source, shelf) = self.borrow_many(&wanted, form, coding).await;
         let mut loads = stream::iter(wanted)
             .map(|segment| self.segment(manifest, segment, form, coding, shelf))
@@ -380,7 +379,7 @@ impl Shared {
         let mut encode = Duration::ZERO;
         writer.write(&framing.begin().into()).map_err(no_room)?;
         let mut count = 0;
-        for segment in manifest.segments().iter().filter(|segment| segment.movies > 0) {
+        for segment in manifest.filled() {
             let movies = snapshot.segment(segment.number).await.map_err(failed)?;
             let encoding = Instant::now();
             let encoded = self.make(&self.encode(&movies), form, coding);
