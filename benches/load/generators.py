@@ -1,5 +1,7 @@
 """The load generators, and what they found."""
 
+import csv
+import io
 import json
 import os
 
@@ -86,3 +88,17 @@ def oha_figures(found):
            (("p50_ms", "p50"), ("p90_ms", "p90"), ("p99_ms", "p99"), ("p999_ms", "p99.9"))},
         "max_ms": (found["summary"]["slowest"] or 0) * 1e3,
     }
+
+
+def oha_csv(url, lines, rate, seconds, connections):
+    """POSTs the lines of a file in turns at a rate that does not wait for answers: each answer's status, when it was sent and what it took.
+
+    Times are seconds from the first one on. All that were sent are waited for, and one that breaks stops the run.
+    """
+    said = run(["oha", "--no-tui", "--output-format", "csv", "-m", "POST", "-c", str(connections), "-q", str(rate), "-z", f"{seconds}s",
+                "--wait-ongoing-requests-after-deadline", "-T", "application/json", "-Z", lines, url], seconds=seconds + 300)
+    answers = [{"start": float(each["request-start"]), "seconds": float(each["request-duration"]), "status": int(each["status"])}
+               for each in csv.DictReader(io.StringIO(said))]
+    if not answers:
+        raise Failed(f"oha POST {url}: no answers")
+    return answers

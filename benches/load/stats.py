@@ -25,6 +25,11 @@ def middle_of(turns, what):
     return statistics.median(values) if values else None
 
 
+def percentile(values, share):
+    """The least of sorted values that so many hundredths of them do not exceed."""
+    return values[max(0, -(-len(values) * share // 100) - 1)]
+
+
 def number(value, digits=3):
     """A number as a person reads it: so many digits that count, thousands apart."""
     if value is None:

@@ -26,4 +26,4 @@ What run() gives is stored in docs/benchmarks/NAME.json with the date, the commi
 programs, where the module has that function. Names here have `-` in the command line and in files: view_all is view-all.
 """
 
-ALL = ["view_all", "one_movie", "after_write", "start", "memory", "mixed", "writes", "imdb_import", "fifteen_million", "profiles"]
+ALL = ["view_all", "one_movie", "after_write", "start", "memory", "mixed", "writes", "overload", "replicas", "imdb_import", "fifteen_million", "profiles"]
