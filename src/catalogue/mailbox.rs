@@ -1,6 +1,5 @@
 //! The writer's mailbox: bounded in commands and in bytes, and how a command is claimed and answered.
 
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,18 +18,28 @@ pub struct Receipt {
     pub outcome: Outcome,
 }
 
-const WAITING: u8 = 0;
-const TAKEN: u8 = 1;
-const GIVEN_UP: u8 = 2;
-
 /// Who has a command: the writer that executes it, or the client that gave it up before. Never both, so a
 /// time-out can tell "nothing happened" from "it may have happened".
 #[derive(Debug, Clone, Default)]
-struct Claim(Arc<AtomicU8>);
+struct Claim(Arc<Mutex<Claimed>>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Claimed {
+    #[default]
+    Waiting,
+    Taken,
+    GivenUp,
+}
 
 impl Claim {
-    fn make(&self, state: u8) -> bool {
-        self.0.compare_exchange(WAITING, state, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    /// From one state to another; false when it is not in the one.
+    fn turn(&self, from: Claimed, to: Claimed) -> bool {
+        let mut claimed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = *claimed == from;
+        if turns {
+            *claimed = to;
+        }
+        turns
     }
 }
 
@@ -39,7 +48,7 @@ struct GiveUp(Claim);
 
 impl Drop for GiveUp {
     fn drop(&mut self) {
-        self.0.make(GIVEN_UP);
+        self.0.turn(Claimed::Waiting, Claimed::GivenUp);
     }
 }
 
@@ -59,12 +68,12 @@ pub struct Command {
 impl Command {
     /// Takes the command for execution; false when its client has given it up.
     pub fn take(&self) -> bool {
-        self.claim.make(TAKEN)
+        self.claim.turn(Claimed::Waiting, Claimed::Taken)
     }
 
     /// Gives a command that was not begun back to the mailbox's order.
     pub fn put_back(&self) {
-        let _ = self.claim.0.compare_exchange(TAKEN, WAITING, Ordering::AcqRel, Ordering::Acquire);
+        self.claim.turn(Claimed::Taken, Claimed::Waiting);
     }
 
     /// Answers the client, if it still waits.
@@ -149,7 +158,7 @@ impl Mailbox {
             Ok(Ok(result)) => result,
             // The writer is gone, or it takes too long.
             Ok(Err(_)) | Err(_) => {
-                if claim.make(GIVEN_UP) {
+                if claim.turn(Claimed::Waiting, Claimed::GivenUp) {
                     Err(Error::NotExecuted("it waited too long for its turn"))
                 } else {
                     Err(Error::OutcomeUnknown)
