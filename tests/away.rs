@@ -1,5 +1,5 @@
-//! The database goes away and comes back: cached reads go on, writes are refused at once, and nobody has to
-//! mend anything.
+//! The database goes away and comes back, or takes no writes, or nobody in, or is slow: cached reads go on, writes are
+//! refused at once, and nobody has to mend anything.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first surprise")]
 
 #[macro_use]
@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use support::{Marquee, Proxy, TestDatabase};
+use url::Url;
 
 /// What MARQUEE_REQUEST_TIMEOUT_MS is set to: a write must have time to reach a slow disk.
 const LIMIT: Duration = Duration::from_secs(6);
@@ -24,6 +26,8 @@ const SLACK: Duration = Duration::from_secs(10);
 const RECOVERY: Duration = Duration::from_secs(30);
 /// How long it may take until somebody notices.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// As many as the server has for marquee, where it has few.
+const CONNECTIONS: usize = 4;
 /// Each client is answered so often between two kills: another kill each time would be one that no write outlasts.
 const BETWEEN: usize = 2;
 
@@ -31,7 +35,7 @@ on_every_server! {
     /// Connections are reset, and new ones refused.
     async fn cut_off(db) {
         let proxy = Proxy::to(db.address().await).await;
-        let mut marquee = started(&db, &proxy).await;
+        let mut marquee = started(&db.url_through(proxy.address())).await;
         for round in 0..2 {
             proxy.cut().await;
             // From the first moment on, whether it is known by then or not.
@@ -49,19 +53,83 @@ on_every_server! {
 
     /// Nothing is closed, and nothing answers: only time-outs tell.
     async fn stalled(db) {
+        hangs(&db, Proxy::stall).await;
+    }
+
+    /// Bytes come all the time, and never a whole answer: limits are of answers, not of bytes.
+    async fn trickles(db) {
+        hangs(&db, Proxy::trickle).await;
+    }
+
+    /// Late is not away: what is cached is there at once, and what is not waits, and is right.
+    async fn delayed(db) {
         let proxy = Proxy::to(db.address().await).await;
-        let mut marquee = started(&db, &proxy).await;
+        let mut marquee = started(&db.url_through(proxy.address())).await;
+        proxy.delay(Duration::from_millis(20));
+        for n in 4..8 {
+            let answer = post(&marquee, "Late").await;
+            assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
+            let answer = marquee.get("/v1/movies").await;
+            assert_eq!(answer.headers()["x-total-count"], n.to_string());
+            assert!(!answer.headers()["cache-status"].to_str().unwrap().contains("ttl=-"));
+            cached_reads(&marquee).await.unwrap();
+            assert_eq!(marquee.get("/v1/genres").await.status(), 200);
+        }
+        assert_eq!(marquee.metrics().await.get("marquee_database_up"), Some(&1.0));
+        proxy.pass();
+        recovered(&db, &marquee, 0).await;
+        assert!(marquee.terminate().await.success());
+    }
+
+    /// The server takes no writes, as one does that is about to hand over: all reads go on, writes are refused.
+    async fn read_only(db) {
+        let guest = db.guest("").await;
+        let marquee = Arc::new(started(guest.as_str()).await);
+        let mut admin = db.connect().await;
+        // Of the server, and so not two at a time. It binds guests alone, and other tests have none.
+        let mine: Option<u8> = admin.query_first("SELECT GET_LOCK('marquee.test.read_only', 60)").await.unwrap();
+        assert_eq!(mine, Some(1));
         for round in 0..2 {
-            proxy.stall();
-            // Not known to be away yet: within its limit all the same, and never a false promise.
-            let (reads, write) = tokio::join!(cached_reads(&marquee), timed(post(&marquee, "Stalled")));
-            reads.unwrap();
-            let (took, answer) = write;
-            assert!(took < LIMIT + SLACK, "a write took {took:?}");
-            let problem = problem(answer).await;
-            assert!(["not-executed", "outcome-unknown"].contains(&&*problem), "{problem}");
+            admin.query_drop("SET GLOBAL read_only = 1").await.unwrap();
+            let meanwhile = tokio::spawn({
+                let marquee = Arc::clone(&marquee);
+                async move {
+                    for _ in 0..5 {
+                        let (took, answer) = timed(post(&marquee, "Refused")).await;
+                        assert!(took < AT_ONCE, "a refusal took {took:?}");
+                        assert_eq!(problem(answer).await, "not-executed");
+                        cached_reads(&marquee).await.unwrap();
+                    }
+                    assert_eq!(marquee.get("/v1/genres").await.status(), 200);
+                    assert_eq!(marquee.get("/readyz").await.status(), 200);
+                }
+            });
+            // Whatever comes of it, others can write again.
+            let meanwhile = meanwhile.await;
+            admin.query_drop("SET GLOBAL read_only = 0").await.unwrap();
+            meanwhile.unwrap();
+            recovered(&db, &marquee, round).await;
+        }
+        admin.disconnect().await.unwrap();
+        assert!(marquee.log().contains("takes no writes"), "{}", marquee.log());
+    }
+
+    /// Others have all connections that the server has for marquee: at its start, and later.
+    async fn out_of_connections(db) {
+        let guest = db.guest(&format!("WITH MAX_USER_CONNECTIONS {CONNECTIONS}")).await;
+        let others = taken(&db, &guest).await;
+        let limit = LIMIT.as_millis().to_string();
+        let mut marquee = prepare(guest.as_str()).env("MARQUEE_REQUEST_TIMEOUT_MS", &limit).start().await;
+        marquee.wait_for_log("the database cannot be reached").await;
+        assert_eq!(marquee.get("/livez").await.status(), 200);
+        assert_eq!(marquee.get("/readyz").await.status(), 503);
+        given_back(others).await;
+        marquee.wait_ready().await;
+        fill(&marquee).await;
+        for round in 0..2 {
+            let others = taken(&db, &guest).await;
             while_away(&marquee).await;
-            proxy.pass();
+            given_back(others).await;
             recovered(&db, &marquee, round).await;
         }
         assert!(marquee.terminate().await.success());
@@ -144,20 +212,65 @@ fn prepare(url: &str) -> support::Preparation {
     Marquee::prepare(url).env("MARQUEE_SAMPLE", "off")
 }
 
-/// Ready, with three movies that are cached, genres that are not, and a request limit of [`LIMIT`].
-async fn started(db: &TestDatabase, proxy: &Proxy) -> Marquee {
-    let marquee = prepare(&db.url_through(proxy.address()))
-        .env("MARQUEE_REQUEST_TIMEOUT_MS", &LIMIT.as_millis().to_string())
-        .start()
-        .await;
+/// Ready, filled, and with a request limit of [`LIMIT`].
+async fn started(url: &str) -> Marquee {
+    let marquee =
+        prepare(url).env("MARQUEE_REQUEST_TIMEOUT_MS", &LIMIT.as_millis().to_string()).start().await;
     marquee.wait_ready().await;
+    fill(&marquee).await;
+    marquee
+}
+
+/// Three movies, which are cached; genres are not.
+async fn fill(marquee: &Marquee) {
     for n in 0..3 {
-        assert_eq!(post(&marquee, &format!("Before {n}")).await.status(), 201);
+        assert_eq!(post(marquee, &format!("Before {n}")).await.status(), 201);
     }
     let answer = marquee.get("/v1/movies").await;
     assert_eq!(answer.headers()["x-total-count"], "3");
     assert_eq!(marquee.get("/v1/movies").await.headers()["cache-status"], "marquee; hit");
-    marquee
+}
+
+/// Connections stay open, and no answer comes, for as long as the wire is told to `hang`.
+async fn hangs(db: &TestDatabase, hang: impl Fn(&Proxy)) {
+    let proxy = Proxy::to(db.address().await).await;
+    let mut marquee = started(&db.url_through(proxy.address())).await;
+    for round in 0..2 {
+        hang(&proxy);
+        // Not known to be away yet: within its limit all the same, and never a false promise.
+        let (reads, write) = tokio::join!(cached_reads(&marquee), timed(post(&marquee, "Hung")));
+        reads.unwrap();
+        let (took, answer) = write;
+        assert!(took < LIMIT + SLACK, "a write took {took:?}");
+        let problem = problem(answer).await;
+        assert!(["not-executed", "outcome-unknown"].contains(&&*problem), "{problem}");
+        while_away(&marquee).await;
+        proxy.pass();
+        recovered(db, &marquee, round).await;
+    }
+    assert!(marquee.terminate().await.success());
+}
+
+/// Takes all connections that the guest may have; marquee's are ended for that.
+async fn taken(db: &TestDatabase, guest: &Url) -> Vec<Conn> {
+    let mut url = guest.clone();
+    // Of no database: kill_all() does not know them.
+    url.set_path("/");
+    let opts: Opts =
+        OptsBuilder::from_opts(Opts::from_url(url.as_str()).unwrap()).prefer_socket(false).into();
+    let (mut taken, since) = (Vec::new(), Instant::now());
+    while taken.len() < CONNECTIONS {
+        assert!(since.elapsed() < PATIENCE, "{} of {CONNECTIONS} connections", taken.len());
+        kill_all(db).await;
+        taken.extend(Conn::new(opts.clone()).await.ok());
+    }
+    taken
+}
+
+async fn given_back(taken: Vec<Conn>) {
+    for conn in taken {
+        conn.disconnect().await.unwrap();
+    }
 }
 
 /// Reads what is cached, for half a second; each is answered at once.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::support::redis::free_port;
-use crate::support::{Marquee, Redis, TestDatabase};
+use crate::support::{Marquee, Proxy, Redis, TestDatabase};
 use crate::{
     NEVER, bytes, create, create_many, errors, health, joined, metric, on, put, read, ready, revision, see,
     until_metrics, until_seen, until_up,
@@ -94,6 +94,34 @@ on_every_database! {
             until_up(marquee).await;
         }
         all_is_well([&one, &three]).await;
+    }
+
+    /// The wire to it is cut, or hangs, or drips, or is slow.
+    async fn the_wire_fails(db) {
+        let redis = Redis::start().await;
+        let proxy = Proxy::of_any(([127, 0, 0, 1], redis.port()).into()).await;
+        let url = format!("redis://{}", proxy.address());
+        let [one, two] = [replica(&db, &url).await, replica(&db, &url).await];
+        for round in 0..3 {
+            until_up(&one).await;
+            until_up(&two).await;
+            all_is_well([&one, &two]).await;
+            match round {
+                0 => proxy.cut().await,
+                1 => proxy.stall(),
+                _ => proxy.trickle(),
+            }
+            all_is_well([&one, &two]).await;
+            until_down(&one).await;
+            until_down(&two).await;
+            all_is_well([&one, &two]).await;
+            proxy.pass();
+        }
+        until_up(&one).await;
+        until_up(&two).await;
+        proxy.delay(Duration::from_millis(20));
+        all_is_well([&one, &two]).await;
+        assert_eq!((metric(&one, "marquee_redis_up").await, metric(&two, "marquee_redis_up").await), (1.0, 1.0));
     }
 
     /// It is full, and evicts nothing: nothing can be left there, but rings are rung.

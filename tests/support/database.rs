@@ -124,6 +124,19 @@ impl TestDatabase {
         url.into()
     }
 
+    /// Lets a guest in, who has all rights on this database and none on its server: for `DATABASE_URL`. `limits` is
+    /// what CREATE USER takes.
+    pub(crate) async fn guest(&self, limits: &str) -> Url {
+        let Place::Server { admin, name } = &self.place else { panic!("SQLite has no users") };
+        let guest = guest_of(name);
+        execute(admin, &format!("CREATE USER {guest} IDENTIFIED BY 'guest' {limits}")).await;
+        execute(admin, &format!("GRANT ALL ON {name}.* TO {guest}")).await;
+        let mut url = self.url.clone();
+        url.set_username(&guest).unwrap();
+        url.set_password(Some("guest")).unwrap();
+        url
+    }
+
     /// Where its server listens: what a proxy is put in front of.
     ///
     /// # Panics
@@ -208,14 +221,17 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let Place::Server { admin, name } = &self.place else { return };
-        let (admin, statement) = (admin.clone(), format!("DROP DATABASE IF EXISTS {name}"));
+        let (admin, database) = (admin.clone(), format!("DROP DATABASE IF EXISTS {name}"));
+        let guest = format!("DROP USER IF EXISTS {}", guest_of(name));
         // A thread of its own: this may run inside a runtime, or while a panic unwinds.
         let dropped = thread::spawn(move || {
-            Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap()
-                .block_on(async { tokio::time::timeout(PATIENCE, execute(&admin, &statement)).await })
+            Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+                tokio::time::timeout(PATIENCE, async {
+                    execute(&admin, &database).await;
+                    execute(&admin, &guest).await;
+                })
+                .await
+            })
         });
         if !matches!(dropped.join(), Ok(Ok(()))) {
             eprintln!("{name} could not be dropped; the next ./test sweeps it");
@@ -240,11 +256,17 @@ pub(crate) async fn sweep() -> Vec<String> {
         let names: Vec<String> = conn.query("SHOW DATABASES LIKE 'marquee\\_test\\_%'").await.unwrap();
         for name in names.into_iter().filter(|name| is_leftover(name, now)) {
             conn.query_drop(format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
+            conn.query_drop(format!("DROP USER IF EXISTS {}", guest_of(&name))).await.unwrap();
             dropped.push(name);
         }
         conn.disconnect().await.ok();
     }
     dropped
+}
+
+/// The guest of a database: the name of a user has at most 32 characters.
+fn guest_of(name: &str) -> String {
+    format!("guest_{}", name.rsplit('_').next().unwrap_or_default())
 }
 
 /// Whether a database was made by a test that must be over by now.

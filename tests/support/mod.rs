@@ -2,7 +2,7 @@
 //!
 //! - [`TestDatabase`]: a database of its own for each test, on SQLite, MySQL or MariaDB
 //! - [`on_every_database!`]: one test body, run on all three
-//! - [`Proxy`]: a wire to MySQL that can be cut, stalled, or lose the answer of a COMMIT
+//! - [`Proxy`]: a wire to MySQL that can be cut, stalled, slowed or led elsewhere, or lose the answer of a COMMIT
 //! - [`Redis`]: a Redis of its own for each test, that can be paused, killed and started again
 //! - [`Marquee`]: the real binary on a free port, its log, its metrics, and a client to it
 //!

@@ -24,7 +24,14 @@ pub(crate) enum Mode {
     Cut,
     /// Connections stay, and can be made, but no byte goes through, in either direction.
     Stall,
+    /// Whatever is sent comes so much later, in either direction.
+    Delay(Duration),
+    /// Questions go through; of the answers one byte in [`TRICKLE`].
+    Trickle,
 }
+
+/// The time of one byte of an answer that trickles: for who waits for all of it, as good as none.
+const TRICKLE: Duration = Duration::from_secs(1);
 
 /// What happens to the next COMMIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +51,7 @@ pub(crate) struct Proxy {
 
 struct Shared {
     mysql: bool,
+    upstream: Mutex<SocketAddr>,
     mode: watch::Sender<Mode>,
     open: watch::Sender<usize>,
     armed: Mutex<Option<(OnCommit, Mode)>>,
@@ -68,6 +76,7 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             mysql,
+            upstream: Mutex::new(upstream),
             mode: watch::Sender::new(Mode::Pass),
             open: watch::Sender::new(0),
             armed: Mutex::new(None),
@@ -75,7 +84,7 @@ impl Proxy {
             commits: AtomicU64::new(0),
             fired: AtomicU64::new(0),
         });
-        let listening = tokio::spawn(listen(listener, upstream, Arc::clone(&shared)));
+        let listening = tokio::spawn(listen(listener, Arc::clone(&shared)));
         Self { address, shared, listening }
     }
 
@@ -92,6 +101,21 @@ impl Proxy {
     /// Holds every byte from now on.
     pub(crate) fn stall(&self) {
         self.shared.mode.send_replace(Mode::Stall);
+    }
+
+    /// Makes everything late from now on.
+    pub(crate) fn delay(&self, by: Duration) {
+        self.shared.mode.send_replace(Mode::Delay(by));
+    }
+
+    /// Lets answers drip from now on.
+    pub(crate) fn trickle(&self) {
+        self.shared.mode.send_replace(Mode::Trickle);
+    }
+
+    /// Leads new connections to another server, which has taken the place of the one before.
+    pub(crate) fn redirect(&self, upstream: SocketAddr) {
+        *self.shared.upstream.lock().unwrap() = upstream;
     }
 
     /// Resets every connection; returns when all are gone.
@@ -134,7 +158,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn listen(listener: TcpListener, upstream: SocketAddr, shared: Arc<Shared>) {
+async fn listen(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
         shared.accepted.fetch_add(1, Ordering::SeqCst);
         reset_when_closed(&client);
@@ -142,16 +166,17 @@ async fn listen(listener: TcpListener, upstream: SocketAddr, shared: Arc<Shared>
         shared.open.send_modify(|open| *open += 1);
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            serve(client, upstream, &shared).await;
+            serve(client, &shared).await;
             shared.open.send_modify(|open| *open -= 1);
         });
     }
 }
 
-async fn serve(mut client: TcpStream, upstream: SocketAddr, shared: &Shared) {
+async fn serve(mut client: TcpStream, shared: &Shared) {
     if *shared.mode.borrow() == Mode::Cut {
         return;
     }
+    let upstream = *shared.upstream.lock().unwrap();
     let Ok(Ok(mut server)) =
         tokio::time::timeout(Duration::from_secs(10), TcpStream::connect(upstream)).await
     else {
@@ -232,9 +257,26 @@ async fn answers(
             // Swallowed; statements() sees it and cuts.
             std::future::pending::<()>().await;
         }
-        passing(shared).await?;
-        to.write_all(&buffer[..n]).await.ok()?;
+        if passing(shared).await? == Mode::Trickle {
+            trickle(&buffer[..n], &mut to, shared).await?;
+        } else {
+            to.write_all(&buffer[..n]).await.ok()?;
+        }
     }
+}
+
+/// Lets bytes drip until the wire does something else; then the rest goes at once.
+async fn trickle(bytes: &[u8], to: &mut WriteHalf<'_>, shared: &Shared) -> Option<()> {
+    let mut mode = shared.mode.subscribe();
+    for (n, byte) in bytes.iter().enumerate() {
+        let otherwise = mode.wait_for(|mode| *mode != Mode::Trickle);
+        if tokio::time::timeout(TRICKLE, otherwise).await.is_ok() {
+            passing(shared).await?;
+            return to.write_all(&bytes[n..]).await.ok();
+        }
+        to.write_all(&[*byte]).await.ok()?;
+    }
+    Some(())
 }
 
 fn fire(shared: &Shared, then: Mode) {
@@ -248,11 +290,14 @@ async fn wait_for_loss(answer_lost: &AtomicBool) {
     }
 }
 
-/// Waits while the wire stalls. `None` when it is cut.
-async fn passing(shared: &Shared) -> Option<()> {
+/// Waits while the wire stalls, and as long as it delays; how it behaves then. `None` when it is cut.
+async fn passing(shared: &Shared) -> Option<Mode> {
     let mut mode = shared.mode.subscribe();
     let now = *mode.wait_for(|mode| *mode != Mode::Stall).await.ok()?;
-    (now == Mode::Pass).then_some(())
+    if let Mode::Delay(by) = now {
+        tokio::time::sleep(by).await;
+    }
+    (now != Mode::Cut).then_some(now)
 }
 
 /// A command packet (sequence 0) with COM_QUERY (3) and the statement COMMIT.
