@@ -6,7 +6,9 @@
 #   tests/databases.sh start [NAME [PID]]  start both and keep them running (NAME: dev), or for as long as a process lives
 #   tests/databases.sh env [NAME]        print their URLs: eval "$(tests/databases.sh env)"
 #   tests/databases.sh stop [NAME]       stop them and remove their data
-#   tests/databases.sh crash NAME KIND   SIGKILL for one (mysql, mariadb), which is then started again on what it left
+#   tests/databases.sh crash NAME KIND [elsewhere]
+#                                        SIGKILL for one (mysql, mariadb), which is then started again on what it left, at
+#                                        its port or at another one; prints the port
 #   tests/databases.sh status            list what runs
 #
 # A server that the environment names (MARQUEE_TEST_MYSQL_URL, MARQUEE_TEST_MARIADB_URL) is taken
@@ -262,14 +264,19 @@ end_server() {
     done
 }
 
-# Ends one as a crash does, and starts it again where it was.
+# Ends one as a crash does, and starts it again where it was, or elsewhere.
 crash() {
-    local name=$1 kind=$2 dir=$cache/run/$1
+    local name=$1 kind=$2 dir=$cache/run/$1 before after
+    before=$(cat "$dir/$kind.port")
+    after=$before
+    if [ "${3:-}" = elsewhere ]; then after=$(free_port); fi
     lives "$dir/$kind.pid" || die "'$name' has no $kind that runs."
     end_server "$dir" "$kind"
     # MySQL would look whether the process still runs that the lock of its socket names.
     rm -f "$mysql_root/run-marquee/$name"/my.sock*
-    "serve_$kind" "$name" "$dir" "$(cat "$dir/$kind.port")"
+    "serve_$kind" "$name" "$dir" "$after"
+    sed -i "s|:$before/|:$after/|" "$dir/env"
+    echo "$after"
 }
 
 remove() {
@@ -345,9 +352,10 @@ stop)
 crash)
     name=$(checked_name "${1:-}")
     [[ ${2:-} =~ ^(mysql|mariadb)$ ]] || die "crash which, mysql or mariadb?"
-    as_root crash-here "$name" "$2"
+    [[ ${3:-} =~ ^(elsewhere)?$ ]] || die "where: elsewhere, or where it was?"
+    as_root crash-here "$name" "$2" "${3:-}"
     ;;
-crash-here) crash "$1" "$2" ;;
+crash-here) crash "$1" "$2" "${3:-}" ;;
 status)
     for dir in "$cache"/run/*/; do
         [ -d "$dir" ] || continue

@@ -4,7 +4,7 @@
 //! ```text
 //! clients: POST under a key, anew or one that was answered before ──▶ A or B, whichever is there
 //! A, B: two marquees on one database; SIGKILL for one of them in the middle of whatever it does, then anew;
-//!       or for the database, which then has what it left
+//!       or for the database, which then has what it left, where it was or at another port
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,8 +19,9 @@ use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use url::Url;
 
-use crate::support::{Engine, Marquee, TestDatabase};
+use crate::support::{Engine, Marquee, Proxy, TestDatabase};
 use crate::{assert_sound, kills};
 
 const CLIENTS: usize = 4;
@@ -114,9 +115,16 @@ fn through_kills_of(engine: Engine, kind: &'static str) {
     let (server, url) = Server::start(kind);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let db = TestDatabase::at(engine, &url).await;
-        retried(&db, async |_, _, _| {
-            tokio::task::block_in_place(|| server.run(&["crash", &server.name, server.kind]));
+        let mut url = Url::parse(&url).unwrap();
+        // What the name of a cluster leads to: now this server, now another one that has taken its place.
+        let wire = Proxy::to(([127, 0, 0, 1], url.port().unwrap()).into()).await;
+        url.set_port(Some(wire.address().port())).unwrap();
+        let db = TestDatabase::at(engine, url.as_str()).await;
+        retried(&db, async |_, _, random| {
+            let mut words = vec!["crash", &server.name, server.kind];
+            words.extend(random.random_bool(0.5).then_some("elsewhere"));
+            let port = tokio::task::block_in_place(|| server.run(&words));
+            wire.redirect(([127, 0, 0, 1], port.trim().parse().unwrap()).into());
         })
         .await;
     });
