@@ -82,8 +82,8 @@ impl Snapshot {
         if lookup.ids.as_ref().is_some_and(Vec::is_empty) {
             return Ok(None);
         }
-        if !filter.genres().is_empty() {
-            let keys: Vec<String> = filter.genres().iter().cloned().collect();
+        let keys: Vec<String> = filter.genres().into_iter().collect();
+        if !keys.is_empty() {
             let (by_key, by_slug) = self
                 .lease
                 .run(async |conn| {
@@ -101,8 +101,8 @@ impl Snapshot {
                 }
             }
         }
-        if !filter.directors().is_empty() {
-            let keys: Vec<String> = filter.directors().iter().cloned().collect();
+        let keys: Vec<String> = filter.directors().into_iter().collect();
+        if !keys.is_empty() {
             let found = self.lease.run(async |conn| queries::directors_with_keys(conn, &keys).await).await?;
             if found.len() < keys.len() {
                 return Ok(None);
