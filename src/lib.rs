@@ -17,3 +17,6 @@ pub mod import;
 pub mod relay;
 pub mod store;
 pub mod telemetry;
+
+#[cfg(test)]
+mod fuzz;

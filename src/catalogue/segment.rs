@@ -1,5 +1,7 @@
 //! An encoded segment: up to 256 movies as the bytes that go out.
 
+#[cfg(test)]
+mod fuzz;
 mod packed;
 
 use bytes::Bytes;

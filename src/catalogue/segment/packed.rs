@@ -41,8 +41,7 @@ impl EncodedSegment {
         }
         packed.extend(length.to_le_bytes());
         packed.extend(frame);
-        let sum = checksum(key, packed.get(9..)?);
-        packed.get_mut(1..9)?.copy_from_slice(&sum.to_le_bytes());
+        sign(key, &mut packed)?;
         Some(packed)
     }
 
@@ -99,6 +98,13 @@ impl EncodedSegment {
     }
 }
 
+/// Writes the checksum into what is packed but for it.
+pub(super) fn sign(key: &str, packed: &mut [u8]) -> Option<()> {
+    let sum = checksum(key, packed.get(9..)?);
+    packed.get_mut(1..9)?.copy_from_slice(&sum.to_le_bytes());
+    Some(())
+}
+
 fn checksum(key: &str, rest: &[u8]) -> u64 {
     let mut sum = Xxh3::new();
     sum.update(key.as_bytes());
@@ -128,8 +134,7 @@ mod tests {
     fn forged(packed: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let mut forged = packed.to_vec();
         change(&mut forged);
-        let sum = checksum(KEY, &forged[9..]);
-        forged[1..9].copy_from_slice(&sum.to_le_bytes());
+        sign(KEY, &mut forged).unwrap();
         forged
     }
 
