@@ -3,6 +3,8 @@
 //! Two spellings are read: our own, and that of the well-known `imdb.json` data set. A member that is
 //! neither is refused, because a misspelt one must not vanish.
 
+#[cfg(test)]
+mod fuzz;
 mod members;
 
 use std::collections::HashSet;
