@@ -4,6 +4,8 @@
 //! stops the start with a message that names both. No other module reads the environment.
 
 mod access;
+#[cfg(test)]
+mod fuzz;
 mod guard;
 mod import;
 mod location;

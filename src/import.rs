@@ -20,6 +20,8 @@ mod array;
 mod columns;
 mod error;
 mod feed;
+#[cfg(test)]
+mod fuzz;
 mod ids;
 mod joins;
 mod kind;

@@ -109,7 +109,7 @@ impl Sink for Memory {
     }
 }
 
-fn gz(bytes: impl AsRef<[u8]>) -> Vec<u8> {
+pub(super) fn gz(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes.as_ref()).unwrap();
     encoder.finish().unwrap()
