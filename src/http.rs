@@ -10,6 +10,8 @@ mod brings;
 mod client;
 mod conditional;
 mod cors;
+#[cfg(test)]
+mod fuzz;
 mod genres;
 mod health;
 mod hot;

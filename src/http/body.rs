@@ -240,6 +240,9 @@ impl Bodies {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use actix_web::http::header::HeaderValue;
 

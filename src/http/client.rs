@@ -1,6 +1,8 @@
 //! Who asks.
 
 mod forwarded;
+#[cfg(test)]
+mod fuzz;
 
 use std::net::IpAddr;
 

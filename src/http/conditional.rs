@@ -148,6 +148,9 @@ pub(super) fn server_timing(cost: crate::catalogue::LoadCost) -> HeaderValue {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -95,6 +95,9 @@ fn spelt(value: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use actix_web::http::header::HeaderValue;
     use proptest::prelude::*;

@@ -54,6 +54,9 @@ impl Site {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use actix_web::http::header::HeaderValue;
 

@@ -168,6 +168,9 @@ pub(super) fn form(headers: &HeaderMap) -> Form {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use actix_web::http::header::HeaderValue;
     use proptest::prelude::*;
@@ -347,7 +350,7 @@ mod tests {
     }
 
     /// RFC 9110, section 12.5.3, word for word: whether each coding is acceptable, and how much it is wanted.
-    fn model(meanings: &[(&str, u16)], coding: Coding) -> Option<u16> {
+    pub(super) fn model(meanings: &[(&str, u16)], coding: Coding) -> Option<u16> {
         let names: &[&str] = match coding {
             Coding::Identity => &["identity"],
             Coding::Gzip => &["gzip", "x-gzip"],

@@ -65,6 +65,9 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

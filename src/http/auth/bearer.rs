@@ -48,6 +48,9 @@ pub(super) fn known(tokens: &KnownTokens, text: &str) -> Result<KnownToken, Prob
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use actix_web::http::header::{AUTHORIZATION, HeaderValue};
 

@@ -93,6 +93,9 @@ fn is_hex(b: u8) -> bool {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

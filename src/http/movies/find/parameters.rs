@@ -128,6 +128,9 @@ fn decoded(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::{Position, Title, Value};
