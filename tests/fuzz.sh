@@ -4,7 +4,7 @@
 #   tests/fuzz.sh                 every target, each for MARQUEE_TEST_FUZZ_S seconds (60)
 #   tests/fuzz.sh NAME            one, until it is stopped, or for MARQUEE_TEST_FUZZ_S seconds
 #   tests/fuzz.sh list            their names
-#   tests/fuzz.sh keep [NAME]     adds to the corpus of the repository what was found and reaches more than it
+#   tests/fuzz.sh keep [NAME]     adds to the corpus of the repository what was found and reaches more, at most 24
 #
 # A target is a test in a module named fuzz (src/fuzz.rs). What libFuzzer finds is in target/fuzz/found/NAME. An input
 # that fails is in src/__fuzz__/NAME/crashes, where the test finds it, too.
@@ -63,12 +63,12 @@ keep() {
     list=$(mktemp) control=$(mktemp)
     find "$corpus" -type f >"$list"
     before=$(wc -l <"$list")
-    # The longest of the short ones first: few files, and small ones.
+    # The longest of the short ones first, and not many of them: the repository stays small.
     find "target/fuzz/found/$name" -type f -size -257c -printf '%s %p\n' | sort -rn | cut -d ' ' -f 2- >>"$list"
     { wc -l <"$list" && echo "$before" && cat "$list"; } >"$control"
     libfuzzer "$1" -merge_inner=1 "-merge_control_file=$control" >/dev/null 2>&1
     # Of each input the code that none before it had reached.
-    awk -v before="$before" '/^COV / && NF > 2 && $2 >= before { print $2 + 1 }' "$control" |
+    awk -v before="$before" '/^COV / && NF > 2 && $2 >= before && n++ < 24 { print $2 + 1 }' "$control" |
         while read -r number; do sed -n "${number}p" "$list"; done | xargs -r cp -t "$corpus"
     echo "$name: $(($(find "$corpus" -type f | wc -l) - before)) more"
     rm -f "$list" "$control"
