@@ -278,6 +278,12 @@ impl WriteTx {
         on_backend!(&self.0, tx => tx.next_ids())
     }
 
+    /// Whether it still has the lock. It always has, but in a Galera cluster, where a lock is one node's: what another node
+    /// committed meanwhile has undone this transaction, and may show first as a statement that is refused.
+    pub async fn has_the_lock(&mut self) -> bool {
+        on_backend!(&mut self.0, tx => tx.has_the_lock().await)
+    }
+
     /// What others committed since `known`.
     ///
     /// # Errors

@@ -143,8 +143,9 @@ impl Writer {
         let began = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut broken = 0;
+        let mut doubts = Vec::new();
         loop {
-            let result = Attempt::new(&self.shared, &self.limits).run(batch).await;
+            let result = Attempt::new(&self.shared, &self.limits, &mut doubts).run(batch).await;
             let error = match result {
                 Ok(receipts) => {
                     self.shared.link.observe::<()>(&Ok(()));
@@ -165,7 +166,7 @@ impl Writer {
             };
             if !again {
                 self.shared.link.observe::<()>(&Err(error.clone()));
-                return Err(error);
+                return Err(if doubts.is_empty() { error } else { StoreError::Unknown(error.to_string()) });
             }
             log::debug!("a batch of {} writes is tried again: {error}", batch.len());
             self.shared.metrics.retries.inc();

@@ -77,6 +77,7 @@ fn of_message(kind: &DatabaseErrorKind, message: String) -> StoreError {
             "Deadlock found",
             "Lock wait timeout exceeded",
             "Record has changed since last read",
+            "WSREP detected deadlock",
             "database is locked",
             "database table is locked",
         ])

@@ -51,6 +51,13 @@ const SET_UP: [&str; 2] = [
      SESSION lc_messages = 'en_US'",
 ];
 
+/// Says `ON` for a node of a Galera cluster; other servers may not know the word.
+const GALERA: &str = "SHOW SESSION VARIABLES LIKE 'wsrep_on'";
+/// A node of a cluster may not have applied yet what another node was told is committed: each transaction and each read
+/// waits until it has. So no snapshot is older than a commit that was answered before it began, and a connection
+/// that is led to another node reads no state that is older than the last one's.
+const SET_UP_GALERA: &str = "SET SESSION wsrep_sync_wait = 1";
+
 /// Inserts rows, as many in a statement as it takes.
 macro_rules! insert_many {
     ($conn:expr, $table:expr, $rows:expr) => {{
@@ -111,7 +118,15 @@ async fn connect(opts: mysql_async::Opts) -> ConnectionResult<Conn> {
     for statement in SET_UP {
         conn.batch_execute(statement).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
     }
+    if is_galera(&mut conn).await.map_err(ConnectionError::CouldntSetupConfiguration)? {
+        conn.batch_execute(SET_UP_GALERA).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    }
     Ok(conn)
+}
+
+async fn is_galera(conn: &mut Conn) -> QueryResult<bool> {
+    let setting: Option<Setting> = diesel::sql_query(GALERA).get_result(conn).await.optional()?;
+    Ok(setting.is_some_and(|setting| setting.value == "ON"))
 }
 
 diesel::define_sql_function! {
@@ -119,6 +134,13 @@ diesel::define_sql_function! {
     #[sql_name = "GET_LOCK"]
     fn get_lock(name: diesel::sql_types::Text, seconds: diesel::sql_types::Integer)
         -> diesel::sql_types::Nullable<diesel::sql_types::BigInt>;
+}
+
+/// A row of SHOW VARIABLES.
+#[derive(QueryableByName)]
+struct Setting {
+    #[diesel(sql_type = diesel::sql_types::Text, column_name = "Value")]
+    value: String,
 }
 
 #[derive(QueryableByName)]
@@ -176,7 +198,7 @@ impl Database {
                     "another process has been migrating for {MIGRATION_LOCK_S} s"
                 )));
             }
-            // A Galera cluster knows no such locks.
+            // Some servers know no such locks; in a Galera cluster they are one node's.
             Err(refused) => log::warn!(
                 "this server has no GET_LOCK ({refused}): run `marquee migrate` once by hand and start every \
                  replica with MARQUEE_MIGRATE=off"
@@ -190,6 +212,7 @@ impl Database {
             .sessions
             .once(Purpose::Other, async |conn| diesel::sql_query(SERVER_SETTINGS).get_result(conn).await)
             .await?;
+        fits(&settings.version)?;
         self.sessions.once(Purpose::Other, queries::catalogue_row).await.map_err(|error| match error {
             StoreError::Misconfigured(_) | StoreError::Refused(_) => StoreError::Misconfigured(format!(
                 "the database has no catalogue yet ({error}); run `marquee migrate`, or start with MARQUEE_MIGRATE=auto"
@@ -226,6 +249,18 @@ impl Database {
     }
 }
 
+/// Whether a server sees what marquee takes for granted: a transaction that waited for the revision row must see, by its
+/// plain reads as well, what was committed meanwhile.
+fn fits(version: &str) -> Result<(), StoreError> {
+    if version.contains("TiDB") {
+        return Err(StoreError::Misconfigured(format!(
+            "{version}: TiDB shows a transaction what was there when it began, not what it waited for; marquee's writes \
+             would be wrong. docs/SCALING.md says which databases fit"
+        )));
+    }
+    Ok(())
+}
+
 fn on_harness(
     conn: Conn,
     run: impl FnOnce(&mut AsyncMigrationHarness<Conn>) -> diesel::migration::Result<()>,
@@ -233,4 +268,18 @@ fn on_harness(
     let mut harness = AsyncMigrationHarness::new(conn);
     run(&mut harness).map_err(|e| error::of_migration(e.as_ref()))?;
     Ok(harness.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_does_not_fit_is_refused() {
+        for version in ["MySQL Community Server - GPL 9.7.0", "Debian 12 10.11.19-MariaDB-0+deb12u1"] {
+            assert_eq!(fits(version), Ok(()));
+        }
+        let tidb = "TiDB Server (Apache License 2.0) Community Edition, MySQL 8.0 compatible 8.0.11-TiDB-v8.5.1";
+        assert!(matches!(fits(tidb), Err(StoreError::Misconfigured(reason)) if reason.contains("SCALING.md")));
+    }
 }

@@ -255,6 +255,11 @@ impl WriteTx {
         self.row.next_ids()
     }
 
+    pub(in crate::store) async fn has_the_lock(&mut self) -> bool {
+        let row = self.lease.run(super::catalogue_row_locked).await;
+        row.is_ok_and(|row| row.head() == self.row.head())
+    }
+
     pub(in crate::store) async fn changes_since(&mut self, known: Known) -> Result<Changes, StoreError> {
         changes_since(&mut self.lease, self.row.head(), known).await
     }

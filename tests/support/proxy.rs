@@ -3,6 +3,7 @@
 //! What the client of MySQL sends is read packet by packet, so that a COMMIT can be told from other statements;
 //! what the server answers is passed as bytes. Knows the protocol without TLS and without compression.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -33,13 +34,17 @@ pub(crate) enum Mode {
 /// The time of one byte of an answer that trickles: for who waits for all of it, as good as none.
 const TRICKLE: Duration = Duration::from_secs(1);
 
-/// What happens to the next COMMIT.
+/// What happens to a COMMIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnCommit {
     /// It reaches the server and takes effect; the answer is lost and the connection cut.
     LoseAnswer,
     /// The connection is cut before it reaches the server: the transaction is rolled back.
     Prevent,
+    /// It is held for as long as the wire stalls, which it does from then on where that is what comes then.
+    Hold,
+    /// The connection is cut for the client alone: the COMMIT reaches the server when [`Proxy::deliver`] says so.
+    Delay,
 }
 
 /// Lives until it is dropped; its connections go with it.
@@ -54,7 +59,9 @@ struct Shared {
     upstream: Mutex<SocketAddr>,
     mode: watch::Sender<Mode>,
     open: watch::Sender<usize>,
-    armed: Mutex<Option<(OnCommit, Mode)>>,
+    armed: Mutex<VecDeque<(OnCommit, Mode)>>,
+    /// A COMMIT that is delayed, and its connection.
+    delayed: Mutex<Option<(TcpStream, Vec<u8>)>>,
     accepted: AtomicU64,
     commits: AtomicU64,
     fired: AtomicU64,
@@ -79,7 +86,8 @@ impl Proxy {
             upstream: Mutex::new(upstream),
             mode: watch::Sender::new(Mode::Pass),
             open: watch::Sender::new(0),
-            armed: Mutex::new(None),
+            armed: Mutex::default(),
+            delayed: Mutex::default(),
             accepted: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             fired: AtomicU64::new(0),
@@ -124,10 +132,17 @@ impl Proxy {
         self.shared.open.subscribe().wait_for(|open| *open == 0).await.unwrap();
     }
 
-    /// Arms the next COMMIT, once. Afterwards the wire is in mode `then`: [`Mode::Pass`] lets the client
-    /// connect anew at once, [`Mode::Cut`] leaves it without the database.
+    /// Arms the next COMMIT that is not armed yet, once. Afterwards the wire is in mode `then`: [`Mode::Pass`] lets the
+    /// client connect anew at once, [`Mode::Cut`] leaves it without the database.
     pub(crate) fn on_commit(&self, what: OnCommit, then: Mode) {
-        *self.shared.armed.lock().unwrap() = Some((what, then));
+        self.shared.armed.lock().unwrap().push_back((what, then));
+    }
+
+    /// Lets the COMMIT that was delayed reach the server, and waits for its answer.
+    pub(crate) async fn deliver(&self) {
+        let (mut server, commit) = self.shared.delayed.lock().unwrap().take().unwrap();
+        server.write_all(&commit).await.unwrap();
+        assert!(server.read(&mut [0; 1024]).await.unwrap() > 0, "the server gave no answer");
     }
 
     /// The COMMITs seen so far, those that were lost or prevented included.
@@ -192,26 +207,30 @@ async fn serve(mut client: TcpStream, shared: &Shared) {
     let (from_server, to_server) = server.split();
     let questions = async {
         if shared.mysql {
-            statements(from_client, to_server, shared, &answer_lost).await
-        } else {
-            answers(from_client, to_server, shared, &AtomicBool::new(false)).await
+            return statements(from_client, to_server, shared, &answer_lost).await;
         }
+        answers(from_client, to_server, shared, &AtomicBool::new(false)).await;
+        None
     };
-    tokio::select! {
-        _ = questions => {}
-        _ = answers(from_server, to_client, shared, &answer_lost) => {}
-        _ = mode.wait_for(|mode| *mode == Mode::Cut) => {}
+    let delayed = tokio::select! {
+        delayed = questions => delayed,
+        _ = answers(from_server, to_client, shared, &answer_lost) => None,
+        _ = mode.wait_for(|mode| *mode == Mode::Cut) => None,
+    };
+    if let Some((commit, then)) = delayed {
+        *shared.delayed.lock().unwrap() = Some((server, commit));
+        fire(shared, then);
     }
-    // Both sockets are dropped here: cut.
+    // Both sockets are dropped here, or the client's alone: cut.
 }
 
-/// Client to server, packet by packet. Ends when the connection is to be cut.
+/// Client to server, packet by packet. Ends when the connection is to be cut; with the COMMIT, where that is delayed.
 async fn statements(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     shared: &Shared,
     answer_lost: &AtomicBool,
-) -> Option<()> {
+) -> Option<(Vec<u8>, Mode)> {
     loop {
         let mut packet = vec![0; 4];
         from.read_exact(&mut packet).await.ok()?;
@@ -221,9 +240,14 @@ async fn statements(
         passing(shared).await?;
         if is_commit(&packet) {
             shared.commits.fetch_add(1, Ordering::SeqCst);
-            let armed = shared.armed.lock().unwrap().take();
+            let armed = shared.armed.lock().unwrap().pop_front();
             if let Some((what, then)) = armed {
                 match what {
+                    OnCommit::Hold => {
+                        fire(shared, then);
+                        passing(shared).await?;
+                    }
+                    OnCommit::Delay => return Some((packet, then)),
                     OnCommit::Prevent => {
                         fire(shared, then);
                         return None;

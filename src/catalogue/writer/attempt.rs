@@ -24,20 +24,43 @@ const RESOLVE_FOR: Duration = Duration::from_secs(5);
 /// How many segments of a batch are made ready in every form and coding that is asked for.
 const READY: usize = 8;
 
+/// A transaction of the same batch whose COMMIT had no answer and was not found in the log of commits. Where the lock of
+/// the revision row is one node's (Galera), or connections were led to another server meanwhile, that does
+/// not say that it is over: it may be committed yet.
+pub(super) struct Doubt {
+    head: Head,
+    /// What the commands are told if it was.
+    outcomes: Vec<Outcome>,
+}
+
 pub(super) struct Attempt<'a> {
     shared: &'a Arc<Shared>,
     limits: &'a BatchLimits,
+    /// What earlier attempts left.
+    doubts: &'a mut Vec<Doubt>,
 }
 
 impl<'a> Attempt<'a> {
-    pub(super) fn new(shared: &'a Arc<Shared>, limits: &'a BatchLimits) -> Self {
-        Self { shared, limits }
+    pub(super) fn new(
+        shared: &'a Arc<Shared>,
+        limits: &'a BatchLimits,
+        doubts: &'a mut Vec<Doubt>,
+    ) -> Self {
+        Self { shared, limits, doubts }
     }
 
-    pub(super) async fn run(self, batch: &[Command]) -> Result<Vec<Receipt>, StoreError> {
+    pub(super) async fn run(mut self, batch: &[Command]) -> Result<Vec<Receipt>, StoreError> {
         // The lock comes first: the view that the transaction reads from is taken after it, so it holds
         // everything that was committed.
         let mut tx = self.shared.store.begin_write().await?;
+        match self.settled(&mut tx).await {
+            Ok(None) => {}
+            Ok(Some(Doubt { head, outcomes })) => {
+                tx.rollback().await;
+                return Ok(self.receipts(outcomes, head));
+            }
+            Err(error) => return give_up(tx, error).await,
+        }
         let prepared = self.prepare(&mut tx, batch).await;
         let (base, kept, Plan { outcomes, changes, keep }) = match prepared {
             Ok(prepared) => prepared,
@@ -76,6 +99,13 @@ impl<'a> Attempt<'a> {
         let lent = self.shared.lend(&encoded);
         let ready = self.make_ready(encoded);
         let committed = self.commit(tx, changes.head).await;
+        let committed = committed.and_then(|found| match found {
+            Found::There => Ok(()),
+            Found::NotYet(reason) => {
+                self.doubts.push(Doubt { head, outcomes: outcomes.clone() });
+                Err(StoreError::Contended(format!("{reason}; it was not committed")))
+            }
+        });
         if let Some(ready) = ready
             && let Err(error) = ready.await
         {
@@ -210,9 +240,27 @@ impl<'a> Attempt<'a> {
         }))
     }
 
-    async fn commit(&self, tx: WriteTx, head: Head) -> Result<(), StoreError> {
+    /// What an earlier attempt left in doubt and was committed, if any was: published. Whatever this attempt commits takes
+    /// the place of those that are left, since it takes their revision.
+    async fn settled(&mut self, tx: &mut WriteTx) -> Result<Option<Doubt>, StoreError> {
+        for at in 0..self.doubts.len() {
+            let Some(head) = self.doubts.get(at).map(|doubt| doubt.head) else { break };
+            if tx.was_committed(head).await? {
+                let known = self.shared.published.load();
+                let changes = tx.changes_since(known.as_ref().map(|known| known.head())).await?;
+                self.shared.published.publish(Manifest::advanced(known.as_ref(), changes));
+                return Ok(Some(self.doubts.swap_remove(at)));
+            }
+        }
+        // Another transaction has their revision: they can be committed no more.
+        let now = tx.head().revision;
+        self.doubts.retain(|doubt| doubt.head.revision > now);
+        Ok(None)
+    }
+
+    async fn commit(&self, tx: WriteTx, head: Head) -> Result<Found, StoreError> {
         let Err(error) = tx.commit().await else {
-            return Ok(());
+            return Ok(Found::There);
         };
         let StoreError::Unknown(reason) = &error else {
             return Err(error);
@@ -221,8 +269,8 @@ impl<'a> Attempt<'a> {
         let began = Instant::now();
         while began.elapsed() < RESOLVE_FOR {
             match self.was_committed(head).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => return Err(StoreError::Contended(format!("{reason}; it was not committed"))),
+                Ok(true) => return Ok(Found::There),
+                Ok(false) => return Ok(Found::NotYet(reason.clone())),
                 Err(error) => log::warn!("the outcome of commit {} is still unknown: {error}", head.revision),
             }
             sleep(Duration::from_millis(100)).await;
@@ -238,6 +286,13 @@ impl<'a> Attempt<'a> {
         tx.rollback().await;
         committed
     }
+}
+
+/// What the log of commits says of a COMMIT.
+enum Found {
+    There,
+    /// Not, and why it was looked for.
+    NotYet(String),
 }
 
 /// Keeps answers for retries, with the state that they are of.
@@ -267,7 +322,12 @@ async fn commit_kept(tx: WriteTx) -> Result<(), StoreError> {
 
 /// Rolls back whole, whatever the error undid already: a deadlock undoes everything, a lock time-out only
 /// its statement.
-async fn give_up<T>(tx: WriteTx, error: StoreError) -> Result<T, StoreError> {
+async fn give_up<T>(mut tx: WriteTx, error: StoreError) -> Result<T, StoreError> {
+    let error = match error {
+        // A key that nobody had under the lock is taken: in a Galera cluster, another node's commit came first.
+        StoreError::Refused(reason) if !tx.has_the_lock().await => StoreError::Contended(reason),
+        error => error,
+    };
     tx.rollback().await;
     Err(error)
 }
