@@ -279,7 +279,8 @@ impl WriteTx {
     }
 
     /// Whether it still has the lock. It always has, but in a Galera cluster, where a lock is one node's: what another node
-    /// committed meanwhile has undone this transaction, and may show first as a statement that is refused.
+    /// committed undoes this transaction, and what is read or refused afterwards is of a later state. To be asked
+    /// before anything is believed that no [`Self::apply`] confirms.
     pub async fn has_the_lock(&mut self) -> bool {
         on_backend!(&mut self.0, tx => tx.has_the_lock().await)
     }

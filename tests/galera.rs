@@ -39,11 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A replica on each node. The schema is made once, by hand, as docs/SCALING.md says.
 async fn replicas(cluster: &Cluster) -> [Marquee; 3] {
     migrate(cluster).await;
-    [
-        replica(&cluster.url(0)).await,
-        replica(&cluster.url(1)).await,
-        replica(&cluster.url(2)).await,
-    ]
+    [replica(&cluster.url(0)).await, replica(&cluster.url(1)).await, replica(&cluster.url(2)).await]
 }
 
 async fn migrate(cluster: &Cluster) {

@@ -37,6 +37,13 @@ pub enum StoreError {
     Unknown(String),
 }
 
+impl StoreError {
+    /// Another node's commit undid a transaction.
+    pub(crate) fn overtaken() -> Self {
+        Self::Contended("another node's commit came first".to_owned())
+    }
+}
+
 /// Sorts an error of a query.
 ///
 /// Diesel hands on the server's message without its number, so the messages are what there is to go by;
@@ -47,6 +54,17 @@ pub(super) fn of_query(error: DieselError) -> StoreError {
         DieselError::DatabaseError(kind, info) => of_message(&kind, info.message().to_owned()),
         DieselError::DeserializationError(_) => StoreError::Corrupt(error.to_string()),
         _ => StoreError::Refused(error.to_string()),
+    }
+}
+
+/// Sorts an error of what takes no lock. It can wait for none: a node of a cluster that is parted from the others says so when
+/// it was to wait for what they committed.
+pub(super) fn without_locks(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Contended(message) if message.contains("Lock wait timeout exceeded") => {
+            StoreError::Away(message)
+        }
+        error => error,
     }
 }
 
@@ -78,6 +96,8 @@ fn of_message(kind: &DatabaseErrorKind, message: String) -> StoreError {
             "Lock wait timeout exceeded",
             "Record has changed since last read",
             "WSREP detected deadlock",
+            // Of the savepoint that a transaction begins with where another node can undo it.
+            "SAVEPOINT marquee does not exist",
             "database is locked",
             "database table is locked",
         ])

@@ -11,6 +11,9 @@ mod search;
 mod session;
 mod tls;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use diesel::prelude::*;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncMigrationHarness, AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
@@ -21,7 +24,7 @@ use url::Url;
 
 pub(super) use session::{Snapshot, WriteTx};
 
-use super::rows::CatalogueRow;
+use super::rows::{CatalogueRow, only};
 use super::schema::{catalogue, token_state};
 use super::{Prepared, StoreError, StoreOptions, error, pending};
 use crate::telemetry::{Metrics, Purpose};
@@ -79,11 +82,11 @@ macro_rules! replace_many {
 use {insert_many, replace_many};
 
 async fn catalogue_row_locked(conn: &mut Conn) -> QueryResult<CatalogueRow> {
-    catalogue::table.find(1).for_update().first(conn).await
+    only(catalogue::table.find(1).for_update().load(conn).await)
 }
 
 async fn token_state_locked(conn: &mut Conn) -> QueryResult<(i32, i64, i64)> {
-    token_state::table.find(1).for_update().first(conn).await
+    only(token_state::table.find(1).for_update().load(conn).await)
 }
 
 /// A MySQL or MariaDB database.
@@ -97,14 +100,24 @@ pub(super) fn open(url: &Url, options: &StoreOptions, metrics: &Metrics) -> Resu
     let mut config = ManagerConfig::<Conn>::default();
     // No query at each checkout: a connection that died is noticed by its first use, which starts anew.
     config.recycling_method = RecyclingMethod::Fast;
-    let setup = opts.clone();
-    config.custom_setup = Box::new(move |_| connect(setup.clone()).boxed());
+    let local_locks = Arc::<AtomicBool>::default();
+    let (setup, galera) = (opts.clone(), Arc::clone(&local_locks));
+    config.custom_setup = Box::new(move |_| {
+        let (opts, galera) = (setup.clone(), Arc::clone(&galera));
+        let connected = async move {
+            let (conn, is_galera) = connect(opts).await?;
+            galera.store(is_galera, Ordering::Relaxed);
+            Ok(conn)
+        };
+        connected.boxed()
+    });
     let manager = AsyncDieselConnectionManager::new_with_config("", config);
     let size = options.pool_size.unwrap_or(POOL_SIZE);
-    Ok(Database { sessions: Sessions::new(manager, size, options.step, metrics)?, opts })
+    Ok(Database { sessions: Sessions::new(manager, size, options.step, local_locks, metrics)?, opts })
 }
 
-async fn connect(opts: mysql_async::Opts) -> ConnectionResult<Conn> {
+/// A connection that is set up, and whether its server is a node of a Galera cluster.
+async fn connect(opts: mysql_async::Opts) -> ConnectionResult<(Conn, bool)> {
     let conn = mysql_async::Conn::new(opts).await.map_err(|e| match e {
         mysql_async::Error::Server(e) => {
             ConnectionError::CouldntSetupConfiguration(diesel::result::Error::DatabaseError(
@@ -118,10 +131,11 @@ async fn connect(opts: mysql_async::Opts) -> ConnectionResult<Conn> {
     for statement in SET_UP {
         conn.batch_execute(statement).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
     }
-    if is_galera(&mut conn).await.map_err(ConnectionError::CouldntSetupConfiguration)? {
+    let is_galera = is_galera(&mut conn).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    if is_galera {
         conn.batch_execute(SET_UP_GALERA).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
     }
-    Ok(conn)
+    Ok((conn, is_galera))
 }
 
 async fn is_galera(conn: &mut Conn) -> QueryResult<bool> {
@@ -183,7 +197,7 @@ impl Database {
 
     /// A connection of its own that holds the lock of the migrations as long as it lives.
     async fn connect_for_migrations(&self) -> Result<Conn, StoreError> {
-        let mut conn = timeout(self.sessions.step, connect(self.opts.clone()))
+        let (mut conn, _) = timeout(self.sessions.step, connect(self.opts.clone()))
             .await
             .map_err(|_| StoreError::TimedOut(self.sessions.step))?
             .map_err(|e| error::of_connect(diesel_async::pooled_connection::PoolError::ConnectionError(e)))?;
@@ -279,7 +293,10 @@ mod tests {
         for version in ["MySQL Community Server - GPL 9.7.0", "Debian 12 10.11.19-MariaDB-0+deb12u1"] {
             assert_eq!(fits(version), Ok(()));
         }
-        let tidb = "TiDB Server (Apache License 2.0) Community Edition, MySQL 8.0 compatible 8.0.11-TiDB-v8.5.1";
-        assert!(matches!(fits(tidb), Err(StoreError::Misconfigured(reason)) if reason.contains("SCALING.md")));
+        let tidb =
+            "TiDB Server (Apache License 2.0) Community Edition, MySQL 8.0 compatible 8.0.11-TiDB-v8.5.1";
+        assert!(
+            matches!(fits(tidb), Err(StoreError::Misconfigured(reason)) if reason.contains("SCALING.md"))
+        );
     }
 }

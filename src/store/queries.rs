@@ -11,7 +11,7 @@ use super::{Conn, insert_many, replace_many};
 use crate::store::derive::{KeysRow, WordRow};
 use crate::store::rows::{
     CatalogueRow, CommitRow, DirectorLinkRow, GenreLinkRow, GenreTuple, KeptRow, LinkTuple, MovieRow,
-    NewDirectorRow, NewGenreRow, NewMovieRow, PolledTuple, SegmentRow, SegmentTuple,
+    NewDirectorRow, NewGenreRow, NewMovieRow, PolledTuple, SegmentRow, SegmentTuple, only,
 };
 use crate::store::schema::{
     __diesel_schema_migrations, catalogue, commits, derived, directors, genres, idempotency_keys, identity,
@@ -47,7 +47,7 @@ const MOVIE: (
 );
 
 pub(super) async fn catalogue_row(conn: &mut Conn) -> QueryResult<CatalogueRow> {
-    catalogue::table.find(1).first(conn).await
+    only(catalogue::table.find(1).load(conn).await)
 }
 
 /// The versions of the migrations that were run.
@@ -60,12 +60,13 @@ pub(super) async fn polled(conn: &mut Conn) -> QueryResult<PolledTuple> {
     match polled_by_name(conn).await {
         // A backup that is older than the table of names was put back: what it holds is followed all the same.
         Err(diesel::result::Error::DatabaseError(..)) => {
-            let (revision, stamp, tokens) = catalogue::table
+            let row = catalogue::table
                 .inner_join(token_state::table.on(token_state::id.eq(catalogue::id)))
                 .filter(catalogue::id.eq(1))
                 .select((catalogue::revision, catalogue::stamp, token_state::stamp))
-                .first(conn)
-                .await?;
+                .load(conn)
+                .await;
+            let (revision, stamp, tokens) = only(row)?;
             Ok((revision, stamp, tokens, None))
         }
         polled => polled,
@@ -73,13 +74,14 @@ pub(super) async fn polled(conn: &mut Conn) -> QueryResult<PolledTuple> {
 }
 
 async fn polled_by_name(conn: &mut Conn) -> QueryResult<PolledTuple> {
-    catalogue::table
+    let row = catalogue::table
         .inner_join(token_state::table.on(token_state::id.eq(catalogue::id)))
         .left_join(identity::table.on(identity::id.eq(catalogue::id)))
         .filter(catalogue::id.eq(1))
         .select((catalogue::revision, catalogue::stamp, token_state::stamp, identity::number.nullable()))
-        .first(conn)
-        .await
+        .load(conn)
+        .await;
+    only(row)
 }
 
 /// Makes the first state, unless there is one, and names the database, unless it has a name.
@@ -127,7 +129,7 @@ pub(super) async fn commits_delete_up_to(conn: &mut Conn, revision: i64) -> Quer
 
 pub(super) async fn commit_exists(conn: &mut Conn, commit: CommitRow) -> QueryResult<bool> {
     let found = commits::table.find(commit.revision).filter(commits::stamp.eq(commit.stamp));
-    found.select(commits::revision).first::<i64>(conn).await.optional().map(|row| row.is_some())
+    found.select(commits::revision).load::<i64>(conn).await.map(|rows| !rows.is_empty())
 }
 
 /// Segments that changed after `revision`; -1 gives all.
@@ -240,7 +242,7 @@ pub(super) async fn words_insert(conn: &mut Conn, rows: Vec<WordRow>) -> QueryRe
 
 /// The first movie that may have no keys and words yet; `None` when all have.
 pub(super) async fn derived_from(conn: &mut Conn) -> QueryResult<Option<i64>> {
-    let next = derived::table.find(1).select(derived::next_movie_id).first(conn).await.optional()?;
+    let next = only(derived::table.find(1).select(derived::next_movie_id).load(conn).await).optional()?;
     Ok(Some(next.unwrap_or(0)).filter(|next| *next < i64::MAX))
 }
 
@@ -342,18 +344,17 @@ pub(super) async fn kept_oldest(conn: &mut Conn, limit: i64) -> QueryResult<Vec<
 
 /// The position of the first one that expires after `time`.
 pub(super) async fn kept_first_after(conn: &mut Conn, time: i64) -> QueryResult<Option<i64>> {
-    idempotency_keys::table
+    let first = idempotency_keys::table
         .filter(idempotency_keys::expires_at.gt(time))
         .order((idempotency_keys::expires_at, idempotency_keys::position))
         .select(idempotency_keys::position)
-        .first(conn)
-        .await
-        .optional()
+        .limit(1);
+    only(first.load(conn).await).optional()
 }
 
 pub(super) async fn kept_end(conn: &mut Conn) -> QueryResult<i64> {
-    let last = idempotency_keys::table.order(idempotency_keys::position.desc());
-    Ok(last.select(idempotency_keys::position).first(conn).await.optional()?.unwrap_or(0))
+    let last = idempotency_keys::table.order(idempotency_keys::position.desc()).limit(1);
+    Ok(only(last.select(idempotency_keys::position).load(conn).await).optional()?.unwrap_or(0))
 }
 
 pub(super) async fn kept_insert(conn: &mut Conn, rows: Vec<KeptRow>) -> QueryResult<()> {

@@ -3,6 +3,7 @@
 //! What is inserted says `treat_none_as_default_value = false`: a row that might hold a DEFAULT costs a
 //! statement of its own on SQLite, in a transaction that Diesel begins for it.
 
+use diesel::QueryResult;
 use diesel::prelude::{Insertable, Queryable};
 use jiff::Timestamp;
 
@@ -39,6 +40,13 @@ impl CatalogueRow {
             director: self.next_director_id.cast_unsigned(),
         }
     }
+}
+
+/// The one row of an answer, or the first, after all of it was read: a server can end an answer with an error behind its last
+/// row (a node of a Galera cluster whose transaction was undone), which diesel's `first` drops with all that follows the
+/// first row.
+pub(super) fn only<T>(rows: QueryResult<Vec<T>>) -> QueryResult<T> {
+    rows?.into_iter().next().ok_or(diesel::result::Error::NotFound)
 }
 
 /// (revision, stamp, stamp of the tokens, identity of the database), as it is read.

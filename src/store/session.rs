@@ -13,6 +13,8 @@ mod kept;
 mod tokens;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -43,6 +45,17 @@ const CUT_EVERY: u64 = 256;
 /// is told as one.
 const SLACK: Duration = Duration::from_millis(250);
 
+/// Where locks are one node's, another node's commit undoes a transaction between two of its statements, and not every
+/// statement that follows is told (MariaDB keeps it from one that is only prepared). So none may commit by itself, what
+/// follows is in a transaction too; and a savepoint tells that one from the one that took the lock.
+const TOGETHER: &str = "SET autocommit = 0; SAVEPOINT marquee";
+/// Fails where the transaction is not the one that was begun.
+const THE_SAME: &str = "RELEASE SAVEPOINT marquee; SAVEPOINT marquee";
+/// COMMIT, of that transaction alone: behind a statement that fails the next one is not executed.
+const COMMIT_THE_SAME: &str = "RELEASE SAVEPOINT marquee; COMMIT";
+/// As every connection is when it is in no such transaction.
+const EACH_ALONE: &str = "SET autocommit = 1";
+
 pub(in crate::store) type Pool = deadpool::managed::Pool<AsyncDieselConnectionManager<Conn>>;
 
 /// A pool of connections, and how long one step may take.
@@ -50,6 +63,8 @@ pub(in crate::store) type Pool = deadpool::managed::Pool<AsyncDieselConnectionMa
 pub(in crate::store) struct Sessions {
     pub(in crate::store) pool: Pool,
     pub(in crate::store) step: Duration,
+    /// Whether a lock is one node's of a cluster: known once there is a connection.
+    local_locks: Arc<AtomicBool>,
     metrics: Metrics,
 }
 
@@ -57,11 +72,51 @@ pub(in crate::store) struct Sessions {
 pub(super) struct Lease {
     object: Option<Object<AsyncDieselConnectionManager<Conn>>>,
     step: Duration,
+    /// Whether it is in a transaction that another node can undo, begun by [`TOGETHER`].
+    together: bool,
 }
 
 impl Lease {
     fn release(mut self) {
         drop(self.object.take());
+    }
+
+    /// Whether it is still in the transaction that took the lock. It is, but in a cluster where a lock is one node's: what
+    /// another node committed may have undone that, and what is read or refused afterwards is of a later state.
+    async fn is_the_same(&mut self) -> bool {
+        !self.together || self.run(async |conn| conn.batch_execute(THE_SAME).await).await.is_ok()
+    }
+
+    /// Ends a transaction that took a lock, and gives the connection back when that went well.
+    async fn commit(mut self) -> Result<(), StoreError> {
+        let commit = if self.together { COMMIT_THE_SAME } else { "COMMIT" };
+        match self.run(async |conn| conn.batch_execute(commit).await).await {
+            Ok(()) => {
+                self.give_back().await;
+                Ok(())
+            }
+            // The server said no.
+            Err(error @ StoreError::Contended(_)) => Err(error),
+            Err(StoreError::ReadOnly(message)) if !message.contains("I/O") => {
+                Err(StoreError::ReadOnly(message))
+            }
+            // It said nothing that settles it. An error that is not known does not, either: a binary log that
+            // fails to sync may have the transaction already.
+            Err(error) => Err(StoreError::Unknown(error.to_string())),
+        }
+    }
+
+    /// Undoes it instead.
+    async fn rollback(mut self) -> Result<(), StoreError> {
+        self.run(async |conn| conn.batch_execute("ROLLBACK").await).await?;
+        self.give_back().await;
+        Ok(())
+    }
+
+    async fn give_back(mut self) {
+        if !self.together || self.run(async |conn| conn.batch_execute(EACH_ALONE).await).await.is_ok() {
+            self.release();
+        }
     }
 
     /// Runs one step on the connection within its time limit.
@@ -107,6 +162,7 @@ impl Sessions {
         manager: AsyncDieselConnectionManager<Conn>,
         size: usize,
         step: Duration,
+        local_locks: Arc<AtomicBool>,
         metrics: &Metrics,
     ) -> Result<Self, StoreError> {
         let pool = Pool::builder(manager)
@@ -117,7 +173,7 @@ impl Sessions {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|e| StoreError::Misconfigured(e.to_string()))?;
-        Ok(Self { pool, step, metrics: metrics.clone() })
+        Ok(Self { pool, step, local_locks, metrics: metrics.clone() })
     }
 
     async fn lease(&self, purpose: Purpose) -> Result<Lease, StoreError> {
@@ -133,7 +189,7 @@ impl Sessions {
             Ok(Err(error)) => return Err(StoreError::Away(error.to_string())),
             Err(_) => return Err(StoreError::TimedOut(self.step)),
         };
-        let mut lease = Lease { object: Some(object), step: self.step };
+        let mut lease = Lease { object: Some(object), step: self.step, together: false };
         let queries = self.metrics.queries(purpose);
         if let Some(object) = lease.object.as_mut() {
             object.set_instrumentation(move |event: InstrumentationEvent<'_>| {
@@ -177,14 +233,14 @@ impl Sessions {
     }
 
     pub(in crate::store) async fn poll(&self) -> Result<Polled, StoreError> {
-        let (lease, row) = self.begin(Purpose::Poll, queries::polled).await?;
+        let (lease, row) = self.begin(Purpose::Poll, queries::polled).await.map_err(error::without_locks)?;
         lease.release();
         Ok(rows::polled(row))
     }
 
     pub(in crate::store) async fn snapshot(&self, purpose: Purpose) -> Result<Snapshot, StoreError> {
-        let (lease, ()) =
-            self.begin(purpose, async |conn: &mut Conn| conn.batch_execute(BEGIN_READ).await).await?;
+        let begin = async |conn: &mut Conn| conn.batch_execute(BEGIN_READ).await;
+        let (lease, ()) = self.begin(purpose, begin).await.map_err(error::without_locks)?;
         Ok(Snapshot { lease, metrics: self.metrics.clone() })
     }
 
@@ -193,8 +249,22 @@ impl Sessions {
             conn.batch_execute(BEGIN_WRITE).await?;
             super::catalogue_row_locked(conn).await
         };
-        let (lease, row) = self.begin(Purpose::Write, lock).await?;
+        let (lease, row) = self.begin_locked(lock).await?;
         Ok(WriteTx { lease, row, metrics: self.metrics.clone() })
+    }
+
+    /// As [`Self::begin`], of a transaction whose first step takes the lock that orders it: [`Lease::commit`] or
+    /// [`Lease::rollback`] ends it.
+    async fn begin_locked<T>(
+        &self,
+        lock: impl AsyncFn(&mut Conn) -> QueryResult<T>,
+    ) -> Result<(Lease, T), StoreError> {
+        let (mut lease, locked) = self.begin(Purpose::Write, lock).await?;
+        if self.local_locks.load(Ordering::Relaxed) {
+            lease.run(async |conn| conn.batch_execute(TOGETHER).await).await?;
+            lease.together = true;
+        }
+        Ok((lease, locked))
     }
 
     pub(in crate::store) fn pool_status(&self) -> PoolStatus {
@@ -256,8 +326,7 @@ impl WriteTx {
     }
 
     pub(in crate::store) async fn has_the_lock(&mut self) -> bool {
-        let row = self.lease.run(super::catalogue_row_locked).await;
-        row.is_ok_and(|row| row.head() == self.row.head())
+        self.lease.is_the_same().await
     }
 
     pub(in crate::store) async fn changes_since(&mut self, known: Known) -> Result<Changes, StoreError> {
@@ -444,27 +513,13 @@ impl WriteTx {
         Ok(())
     }
 
-    pub(in crate::store) async fn commit(mut self) -> Result<(), StoreError> {
-        match self.lease.run(async |conn| conn.batch_execute("COMMIT").await).await {
-            Ok(()) => {
-                self.lease.release();
-                Ok(())
-            }
-            // The server said no.
-            Err(error @ StoreError::Contended(_)) => Err(error),
-            Err(StoreError::ReadOnly(message)) if !message.contains("I/O") => {
-                Err(StoreError::ReadOnly(message))
-            }
-            // It said nothing that settles it. An error that is not known does not, either: a binary log that
-            // fails to sync may have the transaction already.
-            Err(error) => Err(StoreError::Unknown(error.to_string())),
-        }
+    pub(in crate::store) async fn commit(self) -> Result<(), StoreError> {
+        self.lease.commit().await
     }
 
-    pub(in crate::store) async fn rollback(mut self) {
-        if self.lease.run(async |conn| conn.batch_execute("ROLLBACK").await).await.is_ok() {
-            self.lease.release();
-        }
+    pub(in crate::store) async fn rollback(self) {
+        // A connection that cannot is closed, which undoes it as well.
+        let _ = self.lease.rollback().await;
     }
 }
 

@@ -11,6 +11,7 @@ mod search;
 mod session;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -104,7 +105,10 @@ pub(super) fn open(path: &Path, options: &StoreOptions, metrics: &Metrics) -> Re
     });
     let manager = AsyncDieselConnectionManager::new_with_config("", config);
     let size = options.pool_size.unwrap_or(POOL_SIZE);
-    Ok(Database { sessions: Sessions::new(manager, size, options.step, metrics)?, path: path.to_owned() })
+    Ok(Database {
+        sessions: Sessions::new(manager, size, options.step, Arc::default(), metrics)?,
+        path: path.to_owned(),
+    })
 }
 
 fn connect(path: &Path) -> ConnectionResult<SqliteConnection> {

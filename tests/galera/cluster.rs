@@ -115,11 +115,8 @@ impl Cluster {
     /// Starts a node that was killed, the way the distribution's service does: it is told how far it had come, so that
     /// the others hand over only what it missed.
     pub(crate) fn revive(&mut self, n: usize) {
-        let log = self.directory.path().join(format!("{}.recovery", self.nodes[n].name));
-        let mut recovery = self.command(n);
-        recovery.arg("--wsrep-recover").arg(format!("--log-error={}", log.display()));
-        assert!(recovery.status().unwrap().success(), "{}", self.log(n));
-        let log = fs::read_to_string(log).unwrap();
+        let recovery = self.command(n).arg("--wsrep-recover").stderr(Stdio::piped()).output().unwrap();
+        let log = String::from_utf8_lossy(&recovery.stderr);
         let (_, position) = log.rsplit_once("Recovered position: ").unwrap_or_else(|| panic!("{log}"));
         let position = position.split_whitespace().next().unwrap();
         self.spawn(n, vec![format!("--wsrep-start-position={position}")]);
@@ -146,7 +143,11 @@ impl Cluster {
             || self.status(n, "wsrep_local_state_comment").await.as_deref() != Some("Synced")
         {
             let ended = self.nodes[n].child.as_mut().unwrap().try_wait().unwrap();
-            assert!(ended.is_none() && since.elapsed() < PATIENCE, "node {n} does not start: {}", self.log(n));
+            assert!(
+                ended.is_none() && since.elapsed() < PATIENCE,
+                "node {n} does not start: {}",
+                self.log(n)
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -218,11 +219,8 @@ impl Cluster {
     }
 
     fn spawn(&mut self, n: usize, more: Vec<String>) {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.place(n).with_extension("log"))
-            .unwrap();
+        let log =
+            File::options().create(true).append(true).open(self.place(n).with_extension("log")).unwrap();
         let mut command = self.command(n);
         if n == 0 && more.contains(&"--wsrep-new-cluster".to_owned()) {
             command.arg(format!("--init-file={}", self.directory.path().join("init.sql").display()));

@@ -324,14 +324,15 @@ async fn passing(shared: &Shared) -> Option<Mode> {
     (now != Mode::Cut).then_some(now)
 }
 
-/// A command packet (sequence 0) with COM_QUERY (3) and the statement COMMIT.
+/// A command packet (sequence 0) with COM_QUERY (3) and the statement COMMIT, alone or behind others.
 pub(crate) fn is_commit(packet: &[u8]) -> bool {
     let Some((0, 3, statement)) = packet.get(3).zip(packet.get(4)).map(|(s, c)| (*s, *c, &packet[5..]))
     else {
         return false;
     };
-    let statement = String::from_utf8_lossy(statement);
-    statement.trim().trim_end_matches(';').trim_end().eq_ignore_ascii_case("commit")
+    let statements = String::from_utf8_lossy(statement);
+    let last = statements.rsplit(';').map(str::trim).find(|statement| !statement.is_empty());
+    last.is_some_and(|statement| statement.eq_ignore_ascii_case("commit"))
 }
 
 /// A close is a reset, as when a host goes away: the other side gets an error, not an orderly end.

@@ -41,11 +41,7 @@ pub(super) struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    pub(super) fn new(
-        shared: &'a Arc<Shared>,
-        limits: &'a BatchLimits,
-        doubts: &'a mut Vec<Doubt>,
-    ) -> Self {
+    pub(super) fn new(shared: &'a Arc<Shared>, limits: &'a BatchLimits, doubts: &'a mut Vec<Doubt>) -> Self {
         Self { shared, limits, doubts }
     }
 
@@ -66,6 +62,9 @@ impl<'a> Attempt<'a> {
             Ok(prepared) => prepared,
             Err(error) => return give_up(tx, error).await,
         };
+        if changes.is_none() && !tx.has_the_lock().await {
+            return give_up(tx, StoreError::overtaken()).await;
+        }
         if changes.is_none() && keep.is_empty() {
             // Nothing to write: no revision is raised. What others committed is published all the same,
             // since the clients will be told what was seen in it.
@@ -248,6 +247,9 @@ impl<'a> Attempt<'a> {
             if tx.was_committed(head).await? {
                 let known = self.shared.published.load();
                 let changes = tx.changes_since(known.as_ref().map(|known| known.head())).await?;
+                if !tx.has_the_lock().await {
+                    return Err(StoreError::overtaken());
+                }
                 self.shared.published.publish(Manifest::advanced(known.as_ref(), changes));
                 return Ok(Some(self.doubts.swap_remove(at)));
             }
@@ -324,8 +326,10 @@ async fn commit_kept(tx: WriteTx) -> Result<(), StoreError> {
 /// its statement.
 async fn give_up<T>(mut tx: WriteTx, error: StoreError) -> Result<T, StoreError> {
     let error = match error {
-        // A key that nobody had under the lock is taken: in a Galera cluster, another node's commit came first.
-        StoreError::Refused(reason) if !tx.has_the_lock().await => StoreError::Contended(reason),
+        // A key that nobody had under the lock is taken, say.
+        StoreError::Refused(_) | StoreError::Corrupt(_) if !tx.has_the_lock().await => {
+            StoreError::overtaken()
+        }
         error => error,
     };
     tx.rollback().await;

@@ -12,6 +12,7 @@ use super::{BEGIN_READ, BEGIN_WRITE, Conn, Sessions};
 use crate::domain::{Digest, Invalid, Role, Token, TokenName};
 use crate::store::StoreError;
 use crate::store::model::{TokenChange, TokenTable};
+use crate::store::rows::only;
 use crate::store::schema::{token_state, tokens};
 use crate::telemetry::Purpose;
 
@@ -19,7 +20,7 @@ impl Sessions {
     pub(in crate::store) async fn tokens(&self) -> Result<TokenTable, StoreError> {
         let read = async |conn: &mut Conn| {
             conn.batch_execute(BEGIN_READ).await?;
-            let state = token_state::table.find(1).first(conn).await?;
+            let state = only(token_state::table.find(1).load(conn).await)?;
             let rows = rows(conn).await?;
             conn.batch_execute("ROLLBACK").await?;
             Ok((state, rows))
@@ -38,20 +39,20 @@ impl Sessions {
             let state = token_state_locked(conn).await?;
             Ok((state, rows(conn).await?))
         };
-        let (mut lease, (state, rows)) = self.begin(Purpose::Write, lock).await?;
+        let (mut lease, (state, rows)) = self.begin_locked(lock).await?;
         let table = table(state, rows);
         let change = match decide(&table) {
             Ok(change) => change,
             Err(refusal) => {
-                lease.run(async |conn| conn.batch_execute("ROLLBACK").await).await?;
-                lease.release();
+                if !lease.is_the_same().await {
+                    return Err(StoreError::overtaken());
+                }
+                lease.rollback().await?;
                 return Ok(Err(refusal));
             }
         };
         lease.run(async |conn| apply(conn, &change, &table).await).await?;
-        let committed = lease.run(async |conn| conn.batch_execute("COMMIT").await).await;
-        committed.map_err(|error| StoreError::Unknown(error.to_string()))?;
-        lease.release();
+        lease.commit().await?;
         Ok(Ok(()))
     }
 }
