@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jiff::Timestamp;
-use marquee::catalogue::{Body, Catalogue, Coding, EncodedSegment, Form, Frame, Pieces};
+use marquee::catalogue::{Body, Catalogue, Coding, EncodedSegment, Form, Numbered, Outline};
 use marquee::domain::{Movie, NewMovie, movie_from_json};
 use tokio::runtime::Runtime;
 
@@ -50,7 +50,7 @@ fn encode(criterion: &mut Criterion) {
 }
 
 fn join(criterion: &mut Criterion) {
-    for segments in [13, 230] {
+    for segments in [13, 230, 3907] {
         let segments: Vec<Arc<EncodedSegment>> = (0..segments)
             .map(|n| {
                 Arc::new(EncodedSegment::encode(&(n * 256..(n + 1) * 256).map(movie).collect::<Vec<_>>()))
@@ -58,13 +58,17 @@ fn join(criterion: &mut Criterion) {
             .collect();
         let mut group = criterion.benchmark_group(format!("join {} segments", segments.len()));
         for coding in Coding::ALL {
-            let segments: Vec<Arc<EncodedSegment>> =
-                segments.iter().map(|segment| Arc::new(segment.to(Form::Array, coding))).collect();
+            let segments: Vec<Numbered> = (0..)
+                .zip(&segments)
+                .map(|(number, segment)| (number, Arc::new(segment.to(Form::Array, coding))))
+                .collect();
             group.bench_function(coding.name(), |b| {
-                b.iter(|| {
-                    let frame = Frame::of(Form::Array, coding, segments.iter().map(AsRef::as_ref));
-                    Pieces::new(frame, segments.clone()).concat()
-                });
+                b.iter(|| Outline::of(Form::Array, coding, segments.clone()).pieces().unwrap().concat());
+            });
+            let changed = [(0, segments.last().map(|(_, last)| Arc::clone(last)))];
+            let outline = Outline::of(Form::Array, coding, segments.clone());
+            group.bench_function(format!("{}, one changed", coding.name()), |b| {
+                b.iter(|| outline.with(&changed).unwrap().pieces().unwrap());
             });
         }
         group.finish();

@@ -42,7 +42,7 @@ pub use coding::{Coding, compressed, stored};
 pub use each::Each;
 pub use error::Error;
 pub use find::FoundPage;
-pub use join::{Frame, Framing, Pieces};
+pub use join::{Frame, Framing, Numbered, Outline, Pieces};
 pub use page::Page;
 pub use plan::{Condition, Known, Merged, Written};
 pub use segment::{ENCODER_VERSION, EncodedSegment, Form, fingerprint};
@@ -430,7 +430,7 @@ impl Catalogue {
         };
         let (mut manifest, mut away) = self.manifest()?;
         for _ in 0..READ_TRIES {
-            if let Some(body) = shared.cached_body(&manifest, form, coding).await {
+            if let Some(body) = shared.cached_body(&manifest, form, coding) {
                 return answer(&manifest, body, before, away);
             }
             match shared.assemble(&manifest, form, coding).await {

@@ -13,6 +13,18 @@ impl<T> Each<T> {
         Self(all)
     }
 
+    /// Of what `make` gives for each.
+    pub fn from_fn(mut make: impl FnMut(Form, Coding) -> T) -> Self {
+        Self([
+            make(Form::Array, Coding::Identity),
+            make(Form::Array, Coding::Gzip),
+            make(Form::Array, Coding::Zstd),
+            make(Form::Lines, Coding::Identity),
+            make(Form::Lines, Coding::Gzip),
+            make(Form::Lines, Coding::Zstd),
+        ])
+    }
+
     /// The one of this form and coding.
     pub fn of(&self, form: Form, coding: Coding) -> &T {
         let [a, b, c, d, e, f] = &self.0;

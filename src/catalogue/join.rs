@@ -39,6 +39,7 @@ pub struct Frame {
 }
 
 /// Measures a body segment by segment, so that they need not all be held.
+#[derive(Debug, Clone)]
 pub struct Framing {
     form: Form,
     coding: Coding,
@@ -51,11 +52,26 @@ pub struct Framing {
 impl Framing {
     /// A body without segments yet.
     pub fn new(form: Form, coding: Coding) -> Self {
-        let mut framing = Self { form, coding, crc: Hasher::new(), plain: 0, coded: 0, any: false };
+        let mut framing = Self::part(form, coding);
         if form == Form::Array {
             framing.byte(b'[');
         }
         framing
+    }
+
+    /// A part of a body, without segments yet: to be appended to one.
+    fn part(form: Form, coding: Coding) -> Self {
+        Self { form, coding, crc: Hasher::new(), plain: 0, coded: 0, any: false }
+    }
+
+    /// A segment as such a part.
+    fn segment(form: Form, coding: Coding, segment: &EncodedSegment) -> Self {
+        let (plain, coded) = (segment.plain_len() as u64, segment.bytes().len() as u64);
+        let crc = match coding {
+            Coding::Gzip => Hasher::new_with_initial_len(segment.crc(), plain),
+            Coding::Identity | Coding::Zstd => Hasher::new(),
+        };
+        Self { form, coding, crc, plain, coded, any: !segment.is_empty() }
     }
 
     /// What comes before the first segment.
@@ -87,7 +103,12 @@ impl Framing {
     /// Counts the next segment, which is in this form and coding (an empty one takes no place), and gives what
     /// comes before its bytes.
     pub fn add(&mut self, segment: &EncodedSegment) -> &'static [u8] {
-        if segment.is_empty() {
+        self.append(&Self::segment(self.form, self.coding, segment))
+    }
+
+    /// Counts the next part, likewise.
+    fn append(&mut self, part: &Self) -> &'static [u8] {
+        if !part.any {
             return b"";
         }
         let before = if self.any { self.between() } else { b"" };
@@ -95,11 +116,10 @@ impl Framing {
             self.byte(b',');
         }
         self.any = true;
-        self.coded += before.len() as u64;
-        self.plain += segment.plain_len() as u64;
-        self.coded += segment.bytes().len() as u64;
+        self.plain += part.plain;
+        self.coded += before.len() as u64 + part.coded;
         if self.coding == Coding::Gzip {
-            self.crc.combine(&Hasher::new_with_initial_len(segment.crc(), segment.plain_len() as u64));
+            self.crc.combine(&part.crc);
         }
         before
     }
@@ -127,24 +147,6 @@ impl Framing {
 }
 
 impl Frame {
-    /// The frame of `segments` as a body.
-    pub fn of<'a>(
-        form: Form,
-        coding: Coding,
-        segments: impl IntoIterator<Item = &'a EncodedSegment>,
-    ) -> Self {
-        let mut framing = Framing::new(form, coding);
-        for segment in segments {
-            framing.add(segment);
-        }
-        framing.finish()
-    }
-
-    /// The length of the whole body in bytes.
-    pub fn total_len(&self) -> u64 {
-        self.len
-    }
-
     /// What comes after the last segment.
     pub fn end(&self) -> &Bytes {
         &self.end
@@ -154,32 +156,148 @@ impl Frame {
 /// The segments of a body that are not empty, in their order.
 pub type Segments = Arc<[Arc<EncodedSegment>]>;
 
-/// How long answers share what one of them looked up. The cache forgets first what was not looked up for the longest time, so
-/// that what answers hold must be looked up now and then.
-const SHARED_FOR: Duration = Duration::from_secs(1);
+/// How often what answers are made of is looked up in the cache, while there are any.
+const LOOKED_UP_EVERY: Duration = Duration::from_secs(1);
 
-/// The segments that answers on their way hold, for those that begin meanwhile: these need not look each of
-/// them up. Holds none itself, so that it keeps nothing in memory.
+/// The segments that answers on their way hold, for those that begin meanwhile: these need not gather them one by one. Holds
+/// none itself, so that it keeps nothing in memory.
 #[derive(Debug, Default)]
-pub struct Underway(Mutex<Option<LookedUp>>);
-
-#[derive(Debug)]
-struct LookedUp {
-    segments: Weak<[Arc<EncodedSegment>]>,
-    since: Instant,
-}
+struct Underway(Mutex<Option<Weak<[Arc<EncodedSegment>]>>>);
 
 impl Underway {
-    /// What an answer on its way holds, if it was looked up lately.
-    pub fn segments(&self) -> Option<Segments> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().filter(|known| known.since.elapsed() < SHARED_FOR)?.segments.upgrade()
+    /// What an answer on its way holds.
+    fn segments(&self) -> Option<Segments> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.upgrade()
     }
 
-    /// An answer that has looked its segments up is on its way.
-    pub fn share(&self, segments: &Segments) {
-        let known = LookedUp { segments: Arc::downgrade(segments), since: Instant::now() };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+    /// An answer that has gathered its segments is on its way.
+    fn share(&self, segments: &Segments) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(segments));
+    }
+}
+
+/// How many numbers of segments a block spans: about the root of how many segments a large collection has, so that a change costs
+/// as much within its block as among all blocks.
+const BLOCK: u64 = 64;
+
+/// A segment of a body and its number.
+pub type Numbered = (u64, Arc<EncodedSegment>);
+
+/// A segment that takes the place of the one with its number; `None` where there is none any more.
+pub type Change = (u64, Option<Arc<EncodedSegment>>);
+
+/// Segments that are measured together, by number. None of them is empty.
+#[derive(Debug)]
+struct Block {
+    number: u64,
+    segments: Vec<(u64, Weak<EncodedSegment>)>,
+    measure: Framing,
+}
+
+impl Block {
+    fn of(form: Form, coding: Coding, number: u64, segments: &[Numbered]) -> Self {
+        let mut measure = Framing::part(form, coding);
+        for (_, segment) in segments {
+            measure.add(segment);
+        }
+        let segments = segments.iter().map(|(number, segment)| (*number, Arc::downgrade(segment))).collect();
+        Self { number, segments, measure }
+    }
+
+    /// Its segments but for those of `changes`, when all of these are still in memory.
+    fn rest(&self, changes: &[Change]) -> Option<Vec<Numbered>> {
+        let is_changed = |number| changes.binary_search_by_key(&number, |(number, _)| *number).is_ok();
+        let rest = self.segments.iter().filter(|(number, _)| !is_changed(*number));
+        rest.map(|(number, segment)| Some((*number, segment.upgrade()?))).collect()
+    }
+}
+
+/// What a body in pieces is made of, measured: the next one is made of it and of what changed, without a look at the
+/// rest. It holds no segment in memory; the cache does, or answers on their way.
+#[derive(Debug)]
+pub struct Outline {
+    form: Form,
+    coding: Coding,
+    /// By number.
+    blocks: Vec<Arc<Block>>,
+    frame: Frame,
+    underway: Underway,
+    /// When its segments, or those of outlines before it, were last looked up in the cache.
+    looked_up: Arc<Mutex<Instant>>,
+}
+
+impl Outline {
+    /// The body of `segments`, by number, which were looked up just now.
+    pub fn of(form: Form, coding: Coding, mut segments: Vec<Numbered>) -> Self {
+        segments.retain(|(_, segment)| !segment.is_empty());
+        let blocks = segments.chunk_by(|(one, _), (other, _)| one / BLOCK == other / BLOCK);
+        let blocks = blocks.filter_map(|block| {
+            let number = block.first()?.0 / BLOCK;
+            Some(Arc::new(Block::of(form, coding, number, block)))
+        });
+        Self::made(form, coding, blocks.collect(), Arc::new(Mutex::new(Instant::now())))
+    }
+
+    fn made(form: Form, coding: Coding, blocks: Vec<Arc<Block>>, looked_up: Arc<Mutex<Instant>>) -> Self {
+        let mut framing = Framing::new(form, coding);
+        for block in &blocks {
+            framing.append(&block.measure);
+        }
+        let frame = framing.finish();
+        Self { form, coding, blocks, frame, underway: Underway::default(), looked_up }
+    }
+
+    /// The body after changes, by number; `None` when a neighbour of theirs is not in memory any more.
+    pub fn with(&self, changed: &[Change]) -> Option<Self> {
+        let mut blocks = self.blocks.clone();
+        for changes in changed.chunk_by(|(one, _), (other, _)| one / BLOCK == other / BLOCK) {
+            let number = changes.first()?.0 / BLOCK;
+            let at = blocks.binary_search_by_key(&number, |block| block.number);
+            let mut segments = match at.ok().and_then(|at| blocks.get(at)) {
+                Some(block) => block.rest(changes)?,
+                None => Vec::new(),
+            };
+            for (number, now) in changes {
+                let Some(now) = now.as_ref().filter(|now| !now.is_empty()) else { continue };
+                let at = segments.partition_point(|(before, _)| before < number);
+                segments.insert(at, (*number, Arc::clone(now)));
+            }
+            let block = Arc::new(Block::of(self.form, self.coding, number, &segments));
+            match at {
+                Ok(at) if segments.is_empty() => drop(blocks.remove(at)),
+                Ok(at) => *blocks.get_mut(at)? = block,
+                Err(_) if segments.is_empty() => {}
+                Err(at) => blocks.insert(at, block),
+            }
+        }
+        Some(Self::made(self.form, self.coding, blocks, Arc::clone(&self.looked_up)))
+    }
+
+    /// The body, when all its segments are still in memory.
+    pub fn pieces(&self) -> Option<Pieces> {
+        if let Some(segments) = self.underway.segments() {
+            return Some(Pieces { frame: self.frame.clone(), segments, next: 0 });
+        }
+        let segments = self.blocks.iter().flat_map(|block| &block.segments);
+        let segments: Segments = segments.map(|(_, segment)| segment.upgrade()).collect::<Option<_>>()?;
+        self.underway.share(&segments);
+        Some(Pieces { frame: self.frame.clone(), segments, next: 0 })
+    }
+
+    /// The length of the whole body in bytes.
+    pub fn total_len(&self) -> u64 {
+        self.frame.len
+    }
+
+    /// Whether its segments are to be looked up in the cache, which forgets first what was not looked up for the longest
+    /// time: once in [`LOOKED_UP_EVERY`], to one of those who ask.
+    pub fn is_to_be_looked_up(&self) -> bool {
+        let mut last = self.looked_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.elapsed() >= LOOKED_UP_EVERY;
+        if due {
+            *last = Instant::now();
+        }
+        due
     }
 }
 
@@ -193,22 +311,6 @@ pub struct Pieces {
 }
 
 impl Pieces {
-    /// The body of `segments` in `frame`, which must be theirs.
-    pub fn new(frame: Frame, mut segments: Vec<Arc<EncodedSegment>>) -> Self {
-        segments.retain(|segment| !segment.is_empty());
-        Self::shared(frame, segments.into())
-    }
-
-    /// As [`Self::new`], of segments that are held already.
-    pub fn shared(frame: Frame, segments: Segments) -> Self {
-        Self { frame, segments, next: 0 }
-    }
-
-    /// Its segments.
-    pub fn segments(&self) -> &Segments {
-        &self.segments
-    }
-
     /// The length of the whole body in bytes.
     pub fn total_len(&self) -> u64 {
         self.frame.len
@@ -251,6 +353,10 @@ impl Iterator for Pieces {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use rand::rngs::SmallRng;
+    use rand::{RngExt, SeedableRng};
     use serde_json::Value;
 
     use super::*;
@@ -262,9 +368,13 @@ mod tests {
     }
 
     fn body(form: Form, coding: Coding, segments: &[Arc<EncodedSegment>]) -> Vec<u8> {
-        let segments: Vec<_> = segments.iter().map(|s| Arc::new(s.to(form, coding))).collect();
-        let frame = Frame::of(form, coding, segments.iter().map(AsRef::as_ref));
-        let pieces = Pieces::new(frame, segments);
+        let segments: Vec<Numbered> =
+            (0..).zip(segments).map(|(number, s)| (number, Arc::new(s.to(form, coding)))).collect();
+        whole(&Outline::of(form, coding, segments.clone()), coding)
+    }
+
+    fn whole(outline: &Outline, coding: Coding) -> Vec<u8> {
+        let pieces = outline.pieces().unwrap();
         let promised = pieces.total_len();
         let whole = pieces.clone().concat();
         assert_eq!(whole.len() as u64, promised);
@@ -310,17 +420,77 @@ mod tests {
 
     #[test]
     fn answers_share_what_one_on_its_way_holds() {
-        let underway = Underway::default();
-        assert!(underway.segments().is_none());
-        let frame = Frame::of(Form::Array, Coding::Identity, []);
-        let first = Pieces::new(frame.clone(), vec![segment(&[1]), segment(&[]), segment(&[256])]);
-        underway.share(first.segments());
-        let second = Pieces::shared(frame, underway.segments().unwrap());
-        assert!(Arc::ptr_eq(first.segments(), second.segments()));
+        let segments = [(0, segment(&[1])), (1, segment(&[])), (2, segment(&[256]))];
+        let outline = Outline::of(Form::Array, Coding::Identity, segments.to_vec());
+        let (first, second) = (outline.pieces().unwrap(), outline.pieces().unwrap());
+        assert!(Arc::ptr_eq(&first.segments, &second.segments));
+        assert_eq!(first.segments.len(), 2);
+        // Whatever the cache forgets meanwhile.
+        drop(segments);
         drop(first);
-        assert_eq!(underway.segments().unwrap().len(), 2);
+        assert!(outline.pieces().is_some());
         drop(second);
-        assert!(underway.segments().is_none());
+        assert!(outline.pieces().is_none());
+    }
+
+    #[test]
+    fn what_is_no_more_in_memory_is_not_built_upon() {
+        let kept: Vec<Numbered> = [0, BLOCK].map(|number| (number, segment(&[number * 256]))).into();
+        let gone: Numbered = (1, segment(&[256]));
+        let outline =
+            Outline::of(Form::Array, Coding::Identity, vec![kept[0].clone(), gone.clone(), kept[1].clone()]);
+        drop(gone);
+        assert!(outline.with(&[(2, Some(segment(&[512])))]).is_none(), "a neighbour of it is gone");
+        // A block that does not change is not looked into, and its body is not to be had.
+        let other = segment(&[BLOCK * 256 + 1]);
+        assert!(outline.with(&[(BLOCK, Some(Arc::clone(&other)))]).unwrap().pieces().is_none());
+        // What takes its place needs nothing of it.
+        let now = segment(&[257]);
+        assert!(outline.with(&[(1, Some(Arc::clone(&now)))]).unwrap().pieces().is_some());
+        assert!(outline.with(&[(1, None)]).unwrap().pieces().is_some());
+    }
+
+    /// Outlines that are made of each other by changes, beside those that are made of all segments.
+    #[test]
+    fn what_changes_leaves_the_same_body_as_all_made_anew() {
+        let mut random = SmallRng::seed_from_u64(7);
+        for form in Form::ALL {
+            for coding in Coding::ALL {
+                let coded = |ids: &[u64]| Arc::new(segment(ids).to(form, coding));
+                let mut all: BTreeMap<u64, Arc<EncodedSegment>> = BTreeMap::new();
+                let mut outline = Outline::of(form, coding, Vec::new());
+                for step in 0..60 {
+                    // Of three blocks, and one far away.
+                    let numbers: BTreeSet<u64> = (0..random.random_range(1..6))
+                        .map(|_| {
+                            random.random_range(0..3 * BLOCK) | (u64::from(random.random_ratio(1, 9)) << 32)
+                        })
+                        .collect();
+                    let changed: Vec<_> = numbers
+                        .into_iter()
+                        .map(|number| {
+                            let now = match random.random_range(0..4) {
+                                0 => None,
+                                1 => Some(coded(&[])),
+                                _ => Some(coded(&[number * 256, number * 256 + 1 + step])),
+                            };
+                            (number, now)
+                        })
+                        .collect();
+                    for (number, now) in &changed {
+                        match now.as_ref().filter(|now| !now.is_empty()) {
+                            Some(now) => all.insert(*number, Arc::clone(now)),
+                            None => all.remove(number),
+                        };
+                    }
+                    outline = outline.with(&changed).unwrap();
+                    let anew = Outline::of(form, coding, all.clone().into_iter().collect());
+                    let (one, other) = (outline.pieces().unwrap(), anew.pieces().unwrap());
+                    assert_eq!(one.concat(), other.concat(), "{form:?} {coding:?} after {step} changes");
+                }
+                assert!(!whole(&outline, coding).is_empty());
+            }
+        }
     }
 
     #[test]

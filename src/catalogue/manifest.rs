@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::coding::Coding;
 use super::each::Each;
-use super::join::{Frame, Underway};
+use super::join::Outline;
 use super::segment::Form;
 use crate::store::{Changes, Head, History, SegmentRef};
 
@@ -19,9 +19,21 @@ use crate::store::{Changes, Head, History, SegmentRef};
 pub enum Assembly {
     /// Small: one run of bytes.
     Whole(Bytes),
-    /// Large: the frame around the segments, which the cache holds, and answers on their way.
-    Pieces(Frame, Underway),
+    /// Large: what it is made of, which the cache holds, and answers on their way.
+    Pieces(Arc<Outline>),
 }
+
+/// What a body in pieces was made of under an earlier manifest, and which segments have changed since, by number.
+#[derive(Debug, Clone)]
+pub struct Inherited {
+    /// As it was.
+    pub outline: Arc<Outline>,
+    /// In ascending order.
+    pub changed: Vec<u64>,
+}
+
+/// Beyond so many segments that changed, a body that nobody asked for meanwhile is made anew.
+const INHERITED_CHANGES: usize = 128;
 
 /// The catalogue at one revision, complete in itself. It never changes.
 #[derive(Debug)]
@@ -30,9 +42,12 @@ pub struct Manifest {
     /// which revisions may be lower.
     epoch: u64,
     head: Head,
+    /// By number; some may be empty.
     segments: Vec<SegmentRef>,
     movies: u64,
     assemblies: Each<OnceLock<Assembly>>,
+    /// For the bodies that the manifests before it had.
+    inherited: Each<Option<Inherited>>,
     /// Set when a newer one takes its place: what nobody asks for once this one is dropped.
     superseded: OnceLock<(Vec<SegmentRef>, UnboundedSender<Vec<SegmentRef>>)>,
 }
@@ -40,7 +55,28 @@ pub struct Manifest {
 impl Manifest {
     fn new(epoch: u64, head: Head, segments: Vec<SegmentRef>) -> Self {
         let movies = segments.iter().map(|segment| u64::from(segment.movies)).sum();
-        Self { epoch, head, segments, movies, assemblies: Each::default(), superseded: OnceLock::new() }
+        let (assemblies, inherited) = (Each::default(), Each::default());
+        Self { epoch, head, segments, movies, assemblies, inherited, superseded: OnceLock::new() }
+    }
+
+    /// The next one of the same history.
+    fn followed(&self, head: Head, changed: &[SegmentRef]) -> Arc<Self> {
+        let inherited = Each::from_fn(|form, coding| {
+            let mut inherited = match self.assembly(form, coding).get() {
+                Some(Assembly::Pieces(outline)) => {
+                    Inherited { outline: Arc::clone(outline), changed: Vec::new() }
+                }
+                Some(Assembly::Whole(_)) => return None,
+                None => self.inherited(form, coding)?.clone(),
+            };
+            inherited.changed.extend(changed.iter().map(|segment| segment.number));
+            inherited.changed.sort_unstable();
+            inherited.changed.dedup();
+            (inherited.changed.len() <= INHERITED_CHANGES).then_some(inherited)
+        });
+        let mut next = Self::new(self.epoch, head, replaced(&self.segments, changed));
+        next.inherited = inherited;
+        Arc::new(next)
     }
 
     /// The manifest that `changes`, which were read as changes since `known`, lead to; `known` itself when
@@ -48,9 +84,7 @@ impl Manifest {
     pub fn advanced(known: Option<&Arc<Self>>, changes: Changes) -> Arc<Self> {
         match (known, changes.history) {
             (Some(known), History::Same) => Arc::clone(known),
-            (Some(known), History::Follows(changed)) => {
-                Arc::new(Self::new(known.epoch, changes.head, replaced(&known.segments, &changed)))
-            }
+            (Some(known), History::Follows(changed)) => known.followed(changes.head, &changed),
             (Some(known), History::Another(all)) => Arc::new(Self::new(known.epoch + 1, changes.head, all)),
             (None, History::Another(all) | History::Follows(all)) => {
                 Arc::new(Self::new(0, changes.head, all))
@@ -61,7 +95,7 @@ impl Manifest {
 
     /// The manifest that a write on top of this one makes.
     pub fn written(&self, head: Head, changed: &[SegmentRef]) -> Arc<Self> {
-        Arc::new(Self::new(self.epoch, head, replaced(&self.segments, changed)))
+        self.followed(head, changed)
     }
 
     /// Its revision and stamp.
@@ -72,11 +106,6 @@ impl Manifest {
     /// How many movies it has.
     pub fn movies(&self) -> u64 {
         self.movies
-    }
-
-    /// All segments, by number; some may be empty.
-    pub fn segments(&self) -> &[SegmentRef] {
-        &self.segments
     }
 
     /// Those that have movies: what an answer of the whole collection is made of.
@@ -93,6 +122,11 @@ impl Manifest {
     /// Where the body in `form` and `coding` is kept.
     pub fn assembly(&self, form: Form, coding: Coding) -> &OnceLock<Assembly> {
         self.assemblies.of(form, coding)
+    }
+
+    /// What the body in `form` and `coding` was made of before, if it was one in pieces.
+    pub fn inherited(&self, form: Form, coding: Coding) -> Option<&Inherited> {
+        self.inherited.of(form, coding).as_ref()
     }
 
     /// The forms and codings in which the collection was asked for since this manifest is current, but for the
@@ -235,7 +269,7 @@ mod tests {
             Changes { head: head(6, 60), history: History::Follows(changed) },
         );
         assert_eq!(
-            next.segments(),
+            next.segments,
             [segment(0, 10, 256), segment(1, 60, 7), segment(2, 60, 0), segment(9, 60, 1)]
         );
         assert_eq!(next.movies(), 264);

@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 
 use super::cache::{GenreList, Key};
 use super::coding::Coding;
-use super::join::{Frame, Framing, Pieces, Underway};
-use super::manifest::{Assembly, Manifest};
+use super::join::{Change, Framing, Numbered, Outline};
+use super::manifest::{Assembly, Inherited, Manifest};
 use super::segment::{EncodedSegment, Form};
 use super::spool::{SpoolError, SpooledBody};
 use super::{Body, Error, LoadCost, Shared, Source};
@@ -248,23 +248,33 @@ impl Shared {
         }
     }
 
-    /// The body that is kept with `manifest`, or whose segments are all cached.
-    pub(super) async fn cached_body(&self, manifest: &Manifest, form: Form, coding: Coding) -> Option<Body> {
+    /// The body that is kept with `manifest`, or whose segments are all in memory.
+    pub(super) fn cached_body(
+        self: &Arc<Self>,
+        manifest: &Arc<Manifest>,
+        form: Form,
+        coding: Coding,
+    ) -> Option<Body> {
         match manifest.assembly(form, coding).get()? {
             Assembly::Whole(bytes) => Some(Body::Whole(bytes.clone())),
-            Assembly::Pieces(frame, underway) => {
-                if let Some(segments) = underway.segments() {
-                    return Some(Body::Pieces(Pieces::shared(frame.clone(), segments)));
+            Assembly::Pieces(outline) => {
+                let pieces = outline.pieces()?;
+                if outline.is_to_be_looked_up() {
+                    self.look_up(manifest, form, coding);
                 }
-                let mut segments = Vec::with_capacity(manifest.segments().len());
-                for segment in manifest.filled() {
-                    segments.push(self.cache.get(Key::new(segment, form, coding)).await?);
-                }
-                let pieces = Pieces::new(frame.clone(), segments);
-                underway.share(pieces.segments());
                 Some(Body::Pieces(pieces))
             }
         }
+    }
+
+    /// Tells the cache that all segments of a body are of use, while nobody waits for that.
+    fn look_up(self: &Arc<Self>, manifest: &Arc<Manifest>, form: Form, coding: Coding) {
+        let (shared, manifest) = (Arc::clone(self), Arc::clone(manifest));
+        self.runtime.spawn(async move {
+            for segment in manifest.filled() {
+                shared.cache.get(Key::new(segment, form, coding)).await;
+            }
+        });
     }
 
     /// Puts a body together, loading what is missing. All its segments are held before it is given out.
@@ -278,14 +288,21 @@ impl Shared {
         if manifest.movies() >= outgrown.load(Ordering::Relaxed) {
             return Err(Miss::Outgrown);
         }
+        if let Some(inherited) = manifest.inherited(form, coding)
+            && let Some(body) = self.follow(manifest, inherited, form, coding).await?
+        {
+            return Ok(body);
+        }
         let wanted: Vec<SegmentRef> = manifest.filled().collect();
         let (mut source, shelf) = self.borrow_many(&wanted, form, coding).await;
         let mut loads = stream::iter(wanted)
-            .map(|segment| self.segment(manifest, segment, form, coding, shelf))
+            .map(|wanted| async move {
+                Ok((wanted.number, self.segment(manifest, wanted, form, coding, shelf).await?))
+            })
             .buffered(LOADS_AT_ONCE);
-        let mut segments = Vec::new();
+        let mut segments: Vec<Numbered> = Vec::new();
         let mut weight = 0;
-        while let Some((segment, from)) = loads.try_next().await? {
+        while let Some((number, (segment, from))) = loads.try_next().await? {
             source = source.and(from);
             weight += segment.weight() as u64;
             if (form, coding) != (Form::Array, Coding::Identity) {
@@ -296,19 +313,54 @@ impl Shared {
                 outgrown.fetch_min(manifest.movies(), Ordering::Relaxed);
                 return Err(Miss::Outgrown);
             }
-            segments.push(segment);
+            segments.push((number, segment));
         }
-        let frame = Frame::of(form, coding, segments.iter().map(AsRef::as_ref));
-        let pieces = Pieces::new(frame.clone(), segments);
-        if frame.total_len() > WHOLE_UP_TO {
-            let _ = manifest.assembly(form, coding).set(Assembly::Pieces(frame, Underway::default()));
+        // They are held until the pieces hold them, too: whatever the cache forgets meanwhile.
+        let outline = Outline::of(form, coding, segments.clone());
+        let Some(pieces) = outline.pieces() else {
+            log::error!("segments that are held are not in memory");
+            return Err(Miss::Failed(Error::Internal));
+        };
+        drop(segments);
+        let assembly = manifest.assembly(form, coding);
+        if outline.total_len() > WHOLE_UP_TO {
+            let _ = assembly.set(Assembly::Pieces(Arc::new(outline)));
             return Ok((Body::Pieces(pieces), source));
         }
-        let whole = manifest.assembly(form, coding).get_or_init(|| Assembly::Whole(pieces.clone().concat()));
-        match whole {
+        match assembly.get_or_init(|| Assembly::Whole(pieces.clone().concat())) {
             Assembly::Whole(bytes) => Ok((Body::Whole(bytes.clone()), source)),
-            Assembly::Pieces(..) => Ok((Body::Pieces(pieces), source)),
+            Assembly::Pieces(_) => Ok((Body::Pieces(pieces), source)),
         }
+    }
+
+    /// The body as it was, with what has changed since: what that costs does not grow with the collection but by its root.
+    /// `None` when that does not lead to a body in pieces whose segments are all in memory.
+    async fn follow(
+        self: &Arc<Self>,
+        manifest: &Arc<Manifest>,
+        inherited: &Inherited,
+        form: Form,
+        coding: Coding,
+    ) -> Result<Option<(Body, Source)>, Miss> {
+        let mut source = Source::Cache;
+        let mut changed: Vec<Change> = Vec::with_capacity(inherited.changed.len());
+        for number in &inherited.changed {
+            let now = match manifest.segment(*number).filter(|segment| segment.movies > 0) {
+                Some(segment) => {
+                    let (now, from) = self.segment(manifest, segment, form, coding, Ask::First).await?;
+                    source = source.and(from);
+                    Some(now)
+                }
+                None => None,
+            };
+            changed.push((*number, now));
+        }
+        let Some(outline) = inherited.outline.with(&changed) else { return Ok(None) };
+        let Some(pieces) = outline.pieces().filter(|pieces| pieces.total_len() > WHOLE_UP_TO) else {
+            return Ok(None);
+        };
+        let _ = manifest.assembly(form, coding).set(Assembly::Pieces(Arc::new(outline)));
+        Ok(Some((Body::Pieces(pieces), source)))
     }
 
     /// What is missing of many segments, taken from the shelf in a few questions rather than one for each.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::catalogue::coding::tests::decoded;
-use crate::catalogue::join::{Frame, Pieces};
+use crate::catalogue::join::{Numbered, Outline};
 use crate::fuzz::{Values, target};
 use crate::store::SegmentRef;
 
@@ -48,9 +48,9 @@ fn segments_join() {
         let lines: Vec<u8> = movies.iter().flat_map(|m| [movie_json(m).as_ref(), b"\n"].concat()).collect();
         for (form, whole) in [(Form::Array, array), (Form::Lines, lines)] {
             for coding in Coding::ALL {
-                let coded: Vec<_> = segments.iter().map(|(_, s)| Arc::new(s.to(form, coding))).collect();
-                let frame = Frame::of(form, coding, coded.iter().map(AsRef::as_ref));
-                let pieces = Pieces::new(frame, coded);
+                let coded: Vec<Numbered> =
+                    segments.iter().map(|(number, s)| (*number, Arc::new(s.to(form, coding)))).collect();
+                let pieces = Outline::of(form, coding, coded.clone()).pieces().unwrap();
                 let promised = pieces.total_len();
                 let body = pieces.concat();
                 assert_eq!(body.len() as u64, promised);
