@@ -290,7 +290,7 @@ impl Outline {
     }
 
     /// Whether its segments are to be looked up in the cache, which forgets first what was not looked up for the longest
-    /// time: once in [`LOOKED_UP_EVERY`], to one of those who ask.
+    /// time: once a second, to one of those who ask.
     pub fn is_to_be_looked_up(&self) -> bool {
         let mut last = self.looked_up.lock().unwrap_or_else(PoisonError::into_inner);
         let due = last.elapsed() >= LOOKED_UP_EVERY;
