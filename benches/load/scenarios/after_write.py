@@ -159,11 +159,14 @@ def bounds(found):
     sizes = list(found["sizes"])
     small, large = sizes[0], sizes[-1]
     gathered = []
-    same = all(of(found, small, "marquee", kind, what) == of(found, large, "marquee", kind, what)
-               for kind in KINDS for what in ("movies_read", "encoded_bytes"))
+    def counted(size, kind, what):
+        return of(found, size, "marquee", kind, what)["median"]
+    # The version of a movie that is written more often has a digit more.
+    same = all(counted(small, kind, "movies_read") == counted(large, kind, "movies_read")
+               and abs(counted(small, kind, "encoded_bytes") - counted(large, kind, "encoded_bytes")) <= 2 for kind in KINDS)
     told = ", ".join(f"{stats.number(of(found, size, 'marquee', 'identity', 'movies_read')['median'], 6)} rows and "
                      f"{stats.number(of(found, size, 'marquee', 'identity', 'encoded_bytes')['median'], 6)} bytes at {int(size):,}" for size in (small, large))
-    gathered.append((f"work after one write at {int(large):,} movies against {int(small):,}", "rows read and bytes encoded equal", told, same))
+    gathered.append((f"work after one write at {int(large):,} movies against {int(small):,}", "rows read and bytes encoded equal (but for the digits of a version)", told, same))
     ratios = {kind: stats.spread(one["first_byte_s"] / other["first_byte_s"] for one, other in
                                  zip(found["sizes"][large]["marquee"][kind], found["sizes"][small]["marquee"][kind])) for kind in KINDS}
     gathered.append(("time from there to the next fresh answer's first byte", "≤ 2 times",

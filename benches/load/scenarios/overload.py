@@ -147,8 +147,10 @@ def tables(found):
     parts = [f"""First the peak: {' and '.join(map(str, CLIENTS))} clients post movies, each the next one when the last is answered, and the better median counts. Then writes come at
 multiples of that rate, over up to {CONNECTIONS:,} connections, and do not wait for answers (oha's `-q`). What the mailbox has no room for (`MARQUEE_MAILBOX`, 4,096
 as it comes) is refused at once with 503. *Goodput* is what is answered 201 within the second half of a turn. After each turn the rows are counted: each movie that was
-answered 201 is there, and no other. A client beside the load sees that refusals carry `Retry-After` and a problem document. The generator takes
-its part of the two cores, more so as more is refused."""]
+answered 201 is there, and no other. A client beside the load sees that refusals carry `Retry-After` and a problem document.
+
+The generator has the same two cores, and at twice the peak sends and receives twice as much as it did at the peak; a refused write costs marquee a request
+that is read and parsed. On SQLite the writes themselves are done on these cores, so that this is missing there most."""]
     for kind, part in found["parts"].items():
         rows = []
         for load in LOADS:
