@@ -1,7 +1,6 @@
 """POST /v1/movies at multiples of the rate that saturates: what is done all the same, and how the rest is refused."""
 
 import contextlib
-import os
 import threading
 
 from .. import paced, servers, stats, stores
@@ -38,9 +37,7 @@ def versions():
 
 def run(context, kind):
     """{"version", "peak": [rates of the rounds], "rounds": [{load: figures}]}"""
-    lines = os.path.join(context.new_folder("bodies"), "movies.ndjson")
-    with open(lines, "wb") as file:
-        file.writelines(each + b"\n" for each in paced.bodies(20000))
+    lines = paced.lines(context.new_folder("bodies"))
     with contextlib.ExitStack() as stack:
         url = stores.filled(context, kind, context.collection(MOVIES))
         ours = stack.enter_context(servers.marquee(context, url=url))

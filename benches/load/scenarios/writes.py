@@ -1,7 +1,6 @@
 """POST /v1/movies by so many clients at once, against the same with a transaction for each write."""
 
 import contextlib
-import os
 
 from .. import paced, peers, plot, servers, stats, stores
 from ..check import ask
@@ -27,9 +26,7 @@ def versions():
 
 def run(context, kind):
     """All contestants on one database: {"version", "clients": {number: rounds}}."""
-    lines = os.path.join(context.new_folder("bodies"), "movies.ndjson")
-    with open(lines, "wb") as file:
-        file.writelines(each + b"\n" for each in paced.bodies(20000))
+    lines = paced.lines(context.new_folder("bodies"))
     with contextlib.ExitStack() as stack:
         with context.alone():
             contestants = [stack.enter_context(each) for each in of_database(context, kind)]
