@@ -63,10 +63,10 @@ fn join(criterion: &mut Criterion) {
                 .map(|(number, segment)| (number, Arc::new(segment.to(Form::Array, coding))))
                 .collect();
             group.bench_function(coding.name(), |b| {
-                b.iter(|| Outline::of(Form::Array, coding, segments.clone()).pieces().unwrap().concat());
+                b.iter(|| Outline::of(Form::Array, coding, &segments).pieces().unwrap().concat());
             });
             let changed = [(0, segments.last().map(|(_, last)| Arc::clone(last)))];
-            let outline = Outline::of(Form::Array, coding, segments.clone());
+            let outline = Outline::of(Form::Array, coding, &segments);
             group.bench_function(format!("{}, one changed", coding.name()), |b| {
                 b.iter(|| outline.with(&changed).unwrap().pieces().unwrap());
             });

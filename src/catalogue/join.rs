@@ -195,13 +195,15 @@ struct Block {
 }
 
 impl Block {
-    fn of(form: Form, coding: Coding, number: u64, segments: &[Numbered]) -> Self {
+    /// `None` where all of `segments` are empty.
+    fn of(form: Form, coding: Coding, number: u64, segments: &[Numbered]) -> Option<Arc<Self>> {
         let mut measure = Framing::part(form, coding);
-        for (_, segment) in segments {
+        let mut known = Vec::with_capacity(segments.len());
+        for (number, segment) in segments.iter().filter(|(_, segment)| !segment.is_empty()) {
             measure.add(segment);
+            known.push((*number, Arc::downgrade(segment)));
         }
-        let segments = segments.iter().map(|(number, segment)| (*number, Arc::downgrade(segment))).collect();
-        Self { number, segments, measure }
+        (!known.is_empty()).then(|| Arc::new(Self { number, segments: known, measure }))
     }
 
     /// Its segments but for those of `changes`, when all of these are still in memory.
@@ -228,13 +230,9 @@ pub struct Outline {
 
 impl Outline {
     /// The body of `segments`, by number, which were looked up just now.
-    pub fn of(form: Form, coding: Coding, mut segments: Vec<Numbered>) -> Self {
-        segments.retain(|(_, segment)| !segment.is_empty());
+    pub fn of(form: Form, coding: Coding, segments: &[Numbered]) -> Self {
         let blocks = segments.chunk_by(|(one, _), (other, _)| one / BLOCK == other / BLOCK);
-        let blocks = blocks.filter_map(|block| {
-            let number = block.first()?.0 / BLOCK;
-            Some(Arc::new(Block::of(form, coding, number, block)))
-        });
+        let blocks = blocks.filter_map(|block| Block::of(form, coding, block.first()?.0 / BLOCK, block));
         Self::made(form, coding, blocks.collect(), Arc::new(Mutex::new(Instant::now())))
     }
 
@@ -258,16 +256,15 @@ impl Outline {
                 None => Vec::new(),
             };
             for (number, now) in changes {
-                let Some(now) = now.as_ref().filter(|now| !now.is_empty()) else { continue };
+                let Some(now) = now else { continue };
                 let at = segments.partition_point(|(before, _)| before < number);
                 segments.insert(at, (*number, Arc::clone(now)));
             }
-            let block = Arc::new(Block::of(self.form, self.coding, number, &segments));
-            match at {
-                Ok(at) if segments.is_empty() => drop(blocks.remove(at)),
-                Ok(at) => *blocks.get_mut(at)? = block,
-                Err(_) if segments.is_empty() => {}
-                Err(at) => blocks.insert(at, block),
+            match (Block::of(self.form, self.coding, number, &segments), at) {
+                (Some(block), Ok(at)) => *blocks.get_mut(at)? = block,
+                (Some(block), Err(at)) => blocks.insert(at, block),
+                (None, Ok(at)) => drop(blocks.remove(at)),
+                (None, Err(_)) => {}
             }
         }
         Some(Self::made(self.form, self.coding, blocks, Arc::clone(&self.looked_up)))
@@ -275,18 +272,17 @@ impl Outline {
 
     /// The body, when all its segments are still in memory.
     pub fn pieces(&self) -> Option<Pieces> {
-        if let Some(segments) = self.underway.segments() {
-            return Some(Pieces { frame: self.frame.clone(), segments, next: 0 });
-        }
-        let segments = self.blocks.iter().flat_map(|block| &block.segments);
-        let segments: Segments = segments.map(|(_, segment)| segment.upgrade()).collect::<Option<_>>()?;
-        self.underway.share(&segments);
+        let segments = match self.underway.segments() {
+            Some(segments) => segments,
+            None => {
+                let segments = self.blocks.iter().flat_map(|block| &block.segments);
+                let segments: Segments =
+                    segments.map(|(_, segment)| segment.upgrade()).collect::<Option<_>>()?;
+                self.underway.share(&segments);
+                segments
+            }
+        };
         Some(Pieces { frame: self.frame.clone(), segments, next: 0 })
-    }
-
-    /// The length of the whole body in bytes.
-    pub fn total_len(&self) -> u64 {
-        self.frame.len
     }
 
     /// Whether its segments are to be looked up in the cache, which forgets first what was not looked up for the longest
@@ -370,7 +366,7 @@ mod tests {
     fn body(form: Form, coding: Coding, segments: &[Arc<EncodedSegment>]) -> Vec<u8> {
         let segments: Vec<Numbered> =
             (0..).zip(segments).map(|(number, s)| (number, Arc::new(s.to(form, coding)))).collect();
-        whole(&Outline::of(form, coding, segments.clone()), coding)
+        whole(&Outline::of(form, coding, &segments), coding)
     }
 
     fn whole(outline: &Outline, coding: Coding) -> Vec<u8> {
@@ -421,7 +417,7 @@ mod tests {
     #[test]
     fn answers_share_what_one_on_its_way_holds() {
         let segments = [(0, segment(&[1])), (1, segment(&[])), (2, segment(&[256]))];
-        let outline = Outline::of(Form::Array, Coding::Identity, segments.to_vec());
+        let outline = Outline::of(Form::Array, Coding::Identity, &segments);
         let (first, second) = (outline.pieces().unwrap(), outline.pieces().unwrap());
         assert!(Arc::ptr_eq(&first.segments, &second.segments));
         assert_eq!(first.segments.len(), 2);
@@ -438,7 +434,7 @@ mod tests {
         let kept: Vec<Numbered> = [0, BLOCK].map(|number| (number, segment(&[number * 256]))).into();
         let gone: Numbered = (1, segment(&[256]));
         let outline =
-            Outline::of(Form::Array, Coding::Identity, vec![kept[0].clone(), gone.clone(), kept[1].clone()]);
+            Outline::of(Form::Array, Coding::Identity, &[kept[0].clone(), gone.clone(), kept[1].clone()]);
         drop(gone);
         assert!(outline.with(&[(2, Some(segment(&[512])))]).is_none(), "a neighbour of it is gone");
         // A block that does not change is not looked into, and its body is not to be had.
@@ -458,7 +454,7 @@ mod tests {
             for coding in Coding::ALL {
                 let coded = |ids: &[u64]| Arc::new(segment(ids).to(form, coding));
                 let mut all: BTreeMap<u64, Arc<EncodedSegment>> = BTreeMap::new();
-                let mut outline = Outline::of(form, coding, Vec::new());
+                let mut outline = Outline::of(form, coding, &[]);
                 for step in 0..60 {
                     // Of three blocks, and one far away.
                     let numbers: BTreeSet<u64> = (0..random.random_range(1..6))
@@ -484,7 +480,7 @@ mod tests {
                         };
                     }
                     outline = outline.with(&changed).unwrap();
-                    let anew = Outline::of(form, coding, all.clone().into_iter().collect());
+                    let anew = Outline::of(form, coding, &Vec::from_iter(all.clone()));
                     let (one, other) = (outline.pieces().unwrap(), anew.pieces().unwrap());
                     assert_eq!(one.concat(), other.concat(), "{form:?} {coding:?} after {step} changes");
                 }

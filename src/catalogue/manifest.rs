@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -20,7 +20,7 @@ pub enum Assembly {
     /// Small: one run of bytes.
     Whole(Bytes),
     /// Large: what it is made of, which the cache holds, and answers on their way.
-    Pieces(Arc<Outline>),
+    Pieces(ArcSwap<Outline>),
 }
 
 /// What a body in pieces was made of under an earlier manifest, and which segments have changed since, by number.
@@ -64,7 +64,7 @@ impl Manifest {
         let inherited = Each::from_fn(|form, coding| {
             let mut inherited = match self.assembly(form, coding).get() {
                 Some(Assembly::Pieces(outline)) => {
-                    Inherited { outline: Arc::clone(outline), changed: Vec::new() }
+                    Inherited { outline: outline.load_full(), changed: Vec::new() }
                 }
                 Some(Assembly::Whole(_)) => return None,
                 None => self.inherited(form, coding)?.clone(),
@@ -122,6 +122,15 @@ impl Manifest {
     /// Where the body in `form` and `coding` is kept.
     pub fn assembly(&self, form: Form, coding: Coding) -> &OnceLock<Assembly> {
         self.assemblies.of(form, coding)
+    }
+
+    /// Keeps what a body in pieces is made of, in the place of one whose segments are in memory no more.
+    pub fn keep_outline(&self, form: Form, coding: Coding, outline: Outline) {
+        let outline = Arc::new(outline);
+        let kept = || Assembly::Pieces(ArcSwap::new(Arc::clone(&outline)));
+        if let Assembly::Pieces(kept) = self.assembly(form, coding).get_or_init(kept) {
+            kept.store(outline);
+        }
     }
 
     /// What the body in `form` and `coding` was made of before, if it was one in pieces.
@@ -247,6 +256,8 @@ impl Published {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::segment::EncodedSegment;
+    use crate::catalogue::segment::tests::movie;
 
     fn head(revision: u64, stamp: u64) -> Head {
         Head { revision, stamp }
@@ -298,6 +309,22 @@ mod tests {
         published.publish(Manifest::advanced(Some(&old), restored));
         let late = old.written(head(6, 60), &[]);
         assert_eq!(published.publish(late).head(), head(3, 31));
+    }
+
+    #[test]
+    fn an_outline_whose_segments_are_gone_gives_way_to_a_new_one() {
+        let (form, coding) = (Form::Array, Coding::Identity);
+        let numbered = || [(0, Arc::new(EncodedSegment::encode(&[movie(1)])))];
+        let is_at_hand = |manifest: &Manifest| match manifest.assembly(form, coding).get() {
+            Some(Assembly::Pieces(outline)) => outline.load().pieces().is_some(),
+            _ => false,
+        };
+        let manifest = first();
+        manifest.keep_outline(form, coding, Outline::of(form, coding, &numbered()));
+        assert!(!is_at_hand(&manifest), "nobody holds its segment");
+        let held = numbered();
+        manifest.keep_outline(form, coding, Outline::of(form, coding, &held));
+        assert!(is_at_hand(&manifest));
     }
 
     #[tokio::test]

@@ -258,6 +258,7 @@ impl Shared {
         match manifest.assembly(form, coding).get()? {
             Assembly::Whole(bytes) => Some(Body::Whole(bytes.clone())),
             Assembly::Pieces(outline) => {
+                let outline = outline.load();
                 let pieces = outline.pieces()?;
                 if outline.is_to_be_looked_up() {
                     self.look_up(manifest, form, coding);
@@ -316,18 +317,17 @@ impl Shared {
             segments.push((number, segment));
         }
         // They are held until the pieces hold them, too: whatever the cache forgets meanwhile.
-        let outline = Outline::of(form, coding, segments.clone());
+        let outline = Outline::of(form, coding, &segments);
         let Some(pieces) = outline.pieces() else {
             log::error!("segments that are held are not in memory");
             return Err(Miss::Failed(Error::Internal));
         };
         drop(segments);
-        let assembly = manifest.assembly(form, coding);
-        if outline.total_len() > WHOLE_UP_TO {
-            let _ = assembly.set(Assembly::Pieces(Arc::new(outline)));
+        if pieces.total_len() > WHOLE_UP_TO {
+            manifest.keep_outline(form, coding, outline);
             return Ok((Body::Pieces(pieces), source));
         }
-        match assembly.get_or_init(|| Assembly::Whole(pieces.clone().concat())) {
+        match manifest.assembly(form, coding).get_or_init(|| Assembly::Whole(pieces.clone().concat())) {
             Assembly::Whole(bytes) => Ok((Body::Whole(bytes.clone()), source)),
             Assembly::Pieces(_) => Ok((Body::Pieces(pieces), source)),
         }
@@ -359,7 +359,7 @@ impl Shared {
         let Some(pieces) = outline.pieces().filter(|pieces| pieces.total_len() > WHOLE_UP_TO) else {
             return Ok(None);
         };
-        let _ = manifest.assembly(form, coding).set(Assembly::Pieces(Arc::new(outline)));
+        manifest.keep_outline(form, coding, outline);
         Ok(Some((Body::Pieces(pieces), source)))
     }
 

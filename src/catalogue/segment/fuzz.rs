@@ -50,7 +50,7 @@ fn segments_join() {
             for coding in Coding::ALL {
                 let coded: Vec<Numbered> =
                     segments.iter().map(|(number, s)| (*number, Arc::new(s.to(form, coding)))).collect();
-                let pieces = Outline::of(form, coding, coded.clone()).pieces().unwrap();
+                let pieces = Outline::of(form, coding, &coded).pieces().unwrap();
                 let promised = pieces.total_len();
                 let body = pieces.concat();
                 assert_eq!(body.len() as u64, promised);
