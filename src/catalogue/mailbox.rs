@@ -116,6 +116,11 @@ impl Mailbox {
         self.observer.upgrade().map_or(0, |commands| self.capacity - commands.capacity())
     }
 
+    /// Whether it takes no further command now. Takes no lock either.
+    pub fn is_full(&self) -> bool {
+        self.waiting() >= self.capacity
+    }
+
     /// What commands that are not answered yet weigh, in bytes.
     pub fn waiting_bytes(&self) -> usize {
         self.bytes - self.room.available_permits().min(self.bytes)
@@ -192,7 +197,9 @@ mod tests {
             let mailbox = Arc::clone(&mailbox);
             async move { mailbox.send(Work::Delete(1, Condition::default()), None, LONG).await }
         });
+        assert!(!mailbox.is_full());
         tokio::task::yield_now().await;
+        assert!(mailbox.is_full());
         assert_eq!(mailbox.send(Work::Delete(2, Condition::default()), None, LONG).await, Err(Error::Busy));
         first.abort();
     }

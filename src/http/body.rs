@@ -13,6 +13,7 @@ use actix_web::web::{Bytes, BytesMut, Payload, block};
 use futures_util::{StreamExt, poll};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::Site;
 use super::pace::Pace;
 use super::problem::Problem;
 use super::wire::Reading;
@@ -236,6 +237,22 @@ impl Bodies {
             None => *room = Some(more),
         }
         Ok(())
+    }
+}
+
+impl Site {
+    /// The body of a write, if that would be begun now: a refusal costs no more than reading it.
+    ///
+    /// # Errors
+    /// As [`Bodies::read`]; 503 when it would not.
+    pub(super) async fn body_of_write(
+        &self,
+        request: &HttpRequest,
+        payload: Payload,
+    ) -> Result<Body, Problem> {
+        let body = self.bodies.read(request, payload).await?;
+        self.catalogue.takes_writes()?;
+        Ok(body)
     }
 }
 

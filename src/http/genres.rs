@@ -71,7 +71,7 @@ async fn create_genre(request: &HttpRequest, site: &Site, payload: Payload) -> R
     no_parameters(request)?;
     body::is_json(request.headers())?;
     let key = Key::of(request.headers(), Scope::of(request, "POST /v1/genres"))?;
-    let body = site.bodies.read(request, payload).await?;
+    let body = site.body_of_write(request, payload).await?;
     let key = key.map(|key| key.to(&[&body.bytes]));
     let created = site.catalogue.create_genre(parse(&body.bytes)?, key).await?;
     let json = serde_json::to_vec(&created.genre).unwrap_or_default();

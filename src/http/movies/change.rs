@@ -44,7 +44,7 @@ async fn change(
     no_parameters(request)?;
     media?;
     let condition = condition(request.headers());
-    let body = site.bodies.read(request, payload).await?;
+    let body = site.body_of_write(request, payload).await?;
     let parsed = site.bodies.parsed(body.bytes.len(), move || parse(&body.bytes)).await?;
     let change = parsed.value.map_err(Problem::of_input)?;
     let changed = parsed.turn.until_begun(site.catalogue.change(id, change, condition)).await;

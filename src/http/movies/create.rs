@@ -60,7 +60,7 @@ async fn parse(
     key: Option<Key>,
     payload: Payload,
 ) -> Result<Parsed<Result<(Input, Option<RetryKey>), InputError>>, Problem> {
-    let body = site.bodies.read(request, payload).await?;
+    let body = site.body_of_write(request, payload).await?;
     let length = body.bytes.len();
     let limit = site.array_limit;
     let parse = move || {
