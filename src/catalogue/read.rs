@@ -363,14 +363,15 @@ impl Shared {
         Ok(Some((Body::Pieces(pieces), source)))
     }
 
-    /// What is missing of many segments, taken from the shelf in a few questions rather than one for each.
+    /// What is missing of many segments, taken from the shelf in a few questions rather than one for each. A single one as well:
+    /// it may be the last that another reader, whose turn it is, has on its way.
     async fn borrow_many(
         self: &Arc<Self>,
         wanted: &[SegmentRef],
         form: Form,
         coding: Coding,
     ) -> (Source, Ask) {
-        if self.shelf.is_none() || self.missing(wanted, form, coding).await.len() < 2 {
+        if self.shelf.is_none() || self.missing(wanted, form, coding).await.is_empty() {
             return (Source::Cache, Ask::First);
         }
         let began = Instant::now();
