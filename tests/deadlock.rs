@@ -57,6 +57,29 @@ on_every_server! {
         assert_eq!(db.number("SELECT movies FROM genres").await, 499);
     }
 
+    /// Tokens are changed by a transaction of its own, which is run again as well.
+    async fn a_token_is_revoked_after_a_deadlock(db) {
+        let _filled = filled(&db).await;
+        let token = |action: &[&str]| {
+            action.iter().fold(Marquee::prepare(db.url()).arg("token"), |command, word| command.arg(*word)).run()
+        };
+        let (status, _, log) = token(&["create", "--role", "read", "--name", "first"]).await;
+        assert!(status.success(), "{log}");
+        let mut outside = db.connect().await;
+        outside.query_drop("START TRANSACTION").await.unwrap();
+        outside.query_drop("UPDATE movies SET votes = 7 WHERE id <= 400").await.unwrap();
+        outside.query_drop("UPDATE tokens SET role = 'write' WHERE name = 'first'").await.unwrap();
+        let revoked = tokio::spawn(token(&["revoke", "first"]));
+        wait_for_lock(&db).await;
+        let _: Vec<i64> = outside.query("SELECT id FROM token_state WHERE id = 1 FOR UPDATE").await.unwrap();
+        wait_for_lock(&db).await;
+        assert!(!revoked.is_finished());
+        outside.query_drop("ROLLBACK").await.unwrap();
+        let (status, _, log) = revoked.await.unwrap();
+        assert!(status.success(), "{log}");
+        assert_eq!(db.number("SELECT COUNT(*) FROM tokens WHERE revoked_at IS NOT NULL").await, 1);
+    }
+
     /// A lock that another holds for a moment is waited for, not answered with an error.
     async fn a_lock_is_waited_for(db) {
         let marquee = filled(&db).await;

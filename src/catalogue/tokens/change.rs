@@ -1,5 +1,7 @@
 //! Making and revoking tokens. Each is one small transaction of its own, that no replica need run to be done.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::domain::{Digest, Role, Token, TokenName};
@@ -9,6 +11,10 @@ use crate::store::{Store, StoreError, TokenChange, TokenTable};
 pub const MAX_TOKENS: usize = 1000;
 /// How many revoked ones are remembered, the newest, so that a log's ids can be looked up.
 const REMEMBERED: usize = 1000;
+/// How often a change is tried that other transactions undo, as another node of a cluster does with one that it overtakes.
+const TRIES: u32 = 8;
+/// The pause before it is tried again: drawn at random up to that.
+const PAUSE: Duration = Duration::from_millis(100);
 /// The name of the token that `MARQUEE_BOOTSTRAP_TOKEN` makes.
 const BOOTSTRAP: &str = "bootstrap";
 
@@ -46,7 +52,7 @@ pub async fn add_token(store: &Store, name: &TokenName, role: Role, secret: &str
         id = table.next_id;
         add(table, name, role, secret)
     };
-    store.change_tokens(decide).await??;
+    change(store, decide).await??;
     Ok(id)
 }
 
@@ -61,7 +67,7 @@ pub async fn revoke_token(store: &Store, which: &str) -> Result<(Token, usize), 
         revoked = Some((token, live(table).count() - 1));
         Ok::<_, TokenError>(change)
     };
-    store.change_tokens(decide).await??;
+    change(store, decide).await??;
     revoked.ok_or_else(|| TokenError::Unknown(which.to_owned()))
 }
 
@@ -80,10 +86,28 @@ pub async fn bootstrap(store: &Store, secret: &str) -> Result<bool, TokenError> 
         1 => add(table, &name, Role::Admin, secret).map_err(Some),
         _ => Err(None),
     };
-    match store.change_tokens(decide).await? {
+    match change(store, decide).await? {
         Ok(()) => Ok(true),
         Err(None) => Ok(false),
         Err(Some(error)) => Err(error),
+    }
+}
+
+/// Changes the tokens as is decided, which may be asked again: of what is there then.
+async fn change<E>(
+    store: &Store,
+    mut decide: impl FnMut(&TokenTable) -> Result<TokenChange, E>,
+) -> Result<Result<(), E>, StoreError> {
+    let mut tries = 1;
+    loop {
+        match store.change_tokens(&mut decide).await {
+            Err(StoreError::Contended(reason)) if tries < TRIES => {
+                log::debug!("tokens are changed at another try: {reason}");
+                tokio::time::sleep(PAUSE.mul_f64(rand::random())).await;
+                tries += 1;
+            }
+            result => return result,
+        }
     }
 }
 
