@@ -19,16 +19,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use marquee::catalogue::{BatchLimits, Body, Catalogue, Coding, Form, Options};
+use marquee::catalogue::{Body, Catalogue, Coding, Form};
 use marquee::domain::movie_from_json;
-use marquee::store::{Store, StoreOptions};
 use marquee::telemetry::{Metrics, Purpose};
 use mysql_async::prelude::Queryable;
-use prometheus_client::registry::Registry;
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{Marquee, TestDatabase};
-use tokio::runtime::Handle;
+use support::{Marquee, TestDatabase, replica};
 use tokio::task::yield_now;
 
 const READERS: usize = 100;
@@ -239,29 +236,5 @@ async fn start(db: &TestDatabase) -> Marquee {
 
 /// A replica as a library.
 async fn open(db: &TestDatabase) -> (Catalogue, Metrics) {
-    let metrics = Metrics::registered(&mut Registry::default());
-    let options = StoreOptions { location: db.url().parse().unwrap(), pool_size: None, step: PATIENCE };
-    let store = Store::new(&options, &metrics).unwrap();
-    store.migrate().await.unwrap();
-    let options = Options {
-        cache_bytes: 1 << 28,
-        spool_bytes: 1 << 30,
-        mailbox: 4096,
-        mailbox_bytes: 64 << 20,
-        batch: BatchLimits {
-            commands: 256,
-            movies: 10_000,
-            names: 32_768,
-            bytes: 16 << 20,
-            segments: 64,
-            encoded: 200,
-        },
-        poll: Duration::from_millis(100),
-        patience: PATIENCE,
-        stale: None,
-        kept_bytes: 1 << 30,
-    };
-    let (catalogue, _writer) = Catalogue::new(store, None, &options, &Handle::current(), &metrics);
-    catalogue.refresh().await.unwrap();
-    (catalogue, metrics)
+    replica(db.url(), 1 << 28).await
 }

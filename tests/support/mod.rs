@@ -4,6 +4,7 @@
 //! - [`on_every_database!`]: one test body, run on all three
 //! - [`Proxy`]: a wire to MySQL that can be cut, stalled, slowed or led elsewhere, or lose the answer of a COMMIT
 //! - [`Redis`]: a Redis of its own for each test, that can be paused, killed and started again
+//! - [`replica`]: a replica as a library
 //! - [`Marquee`]: the real binary on a free port, its log, its metrics, and a client to it
 //!
 //! A test file says `#[macro_use] mod support;` and uses the part that it needs.
@@ -18,11 +19,13 @@
 )]
 
 pub(crate) mod database;
+pub(crate) mod library;
 pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod server;
 
 pub(crate) use database::{Engine, TestDatabase, run_on};
+pub(crate) use library::replica;
 pub(crate) use proxy::{Mode, OnCommit, Proxy};
 pub(crate) use redis::Redis;
 pub(crate) use server::{Marquee, Preparation};
