@@ -1,6 +1,14 @@
 //! The database goes away and comes back, or takes no writes, or nobody in, or is slow: cached reads go on, writes are
 //! refused at once, and nobody has to mend anything.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first surprise")]
+//!
+//! `MARQUEE_TEST_AWAY_S` says for how long cached reads go on while it is away; how many they were, and how soon all was as
+//! before, is printed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests may stop at the first surprise, and tell what they did"
+)]
 
 #[macro_use]
 mod support;
@@ -24,6 +32,8 @@ const AT_ONCE: Duration = Duration::from_secs(3);
 const SLACK: Duration = Duration::from_secs(10);
 /// How long recovery may take, on a disk that is slow as well.
 const RECOVERY: Duration = Duration::from_secs(30);
+/// For how long cached reads are looked at, where nothing else is said.
+const MOMENT: Duration = Duration::from_millis(500);
 /// How long it may take until somebody notices.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// As many as the server has for marquee, where it has few.
@@ -72,7 +82,7 @@ on_every_server! {
             let answer = marquee.get("/v1/movies").await;
             assert_eq!(answer.headers()["x-total-count"], n.to_string());
             assert!(!answer.headers()["cache-status"].to_str().unwrap().contains("ttl=-"));
-            cached_reads(&marquee).await.unwrap();
+            cached_reads(&marquee, MOMENT).await.unwrap();
             assert_eq!(marquee.get("/v1/genres").await.status(), 200);
         }
         assert_eq!(marquee.metrics().await.get("marquee_database_up"), Some(&1.0));
@@ -98,7 +108,7 @@ on_every_server! {
                         let (took, answer) = timed(post(&marquee, "Refused")).await;
                         assert!(took < AT_ONCE, "a refusal took {took:?}");
                         assert_eq!(problem(answer).await, "not-executed");
-                        cached_reads(&marquee).await.unwrap();
+                        cached_reads(&marquee, MOMENT).await.unwrap();
                     }
                     assert_eq!(marquee.get("/v1/genres").await.status(), 200);
                     assert_eq!(marquee.get("/readyz").await.status(), 200);
@@ -238,7 +248,7 @@ async fn hangs(db: &TestDatabase, hang: impl Fn(&Proxy)) {
     for round in 0..2 {
         hang(&proxy);
         // Not known to be away yet: within its limit all the same, and never a false promise.
-        let (reads, write) = tokio::join!(cached_reads(&marquee), timed(post(&marquee, "Hung")));
+        let (reads, write) = tokio::join!(cached_reads(&marquee, MOMENT), timed(post(&marquee, "Hung")));
         reads.unwrap();
         let (took, answer) = write;
         assert!(took < LIMIT + SLACK, "a write took {took:?}");
@@ -273,18 +283,19 @@ async fn given_back(taken: Vec<Conn>) {
     }
 }
 
-/// Reads what is cached, for half a second; each is answered at once.
-async fn cached_reads(marquee: &Marquee) -> Result<(), String> {
-    let since = Instant::now();
-    while since.elapsed() < Duration::from_millis(500) {
+/// Reads what is cached, for some time; each is answered at once. How many there were.
+async fn cached_reads(marquee: &Marquee, time: Duration) -> Result<u64, String> {
+    let (since, mut reads) = (Instant::now(), 0);
+    while since.elapsed() < time {
         for path in ["/v1/movies", "/v1/movies/1"] {
             let (took, answer) = timed(marquee.get(path)).await;
             if answer.status() != 200 || took > AT_ONCE {
                 return Err(format!("{path}: {} after {took:?}", answer.status()));
             }
+            reads += 1;
         }
     }
-    Ok(())
+    Ok(reads)
 }
 
 /// What holds while the database is known to be away.
@@ -302,7 +313,10 @@ async fn while_away(marquee: &Marquee) {
         assert!(since.elapsed() < PATIENCE, "nobody notices that the database is away");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    cached_reads(marquee).await.unwrap();
+    let time =
+        std::env::var("MARQUEE_TEST_AWAY_S").map_or(MOMENT, |s| Duration::from_secs(s.parse().unwrap()));
+    let reads = cached_reads(marquee, time).await.unwrap();
+    println!("{reads} cached reads in {time:?} while the database was away: 0 failed");
     let known = marquee.get("/v1/movies").await.headers()["etag"].clone();
     let again = marquee.request(Method::GET, "/v1/movies").header("if-none-match", known).send().await;
     assert_eq!(again.unwrap().status(), 304);
@@ -340,7 +354,9 @@ async fn recovered(db: &TestDatabase, marquee: &Marquee, round: u64) {
         assert!(since.elapsed() < RECOVERY, "{}\n{}", answer.text().await.unwrap(), marquee.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(since.elapsed() < RECOVERY, "recovery took {:?}", since.elapsed());
+    let took = since.elapsed();
+    assert!(took < RECOVERY, "recovery took {took:?}");
+    println!("a write succeeded {took:?} after the database came back");
     let answer = marquee.get("/v1/movies").await;
     assert_eq!(answer.status(), 200);
     assert!(!answer.headers()["cache-status"].to_str().unwrap().contains("ttl=-"));

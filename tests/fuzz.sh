@@ -19,7 +19,7 @@ build() {
     # A target of its own keeps build scripts and procedural macros free of the instruments.
     BOLERO_FUZZER=libfuzzer RUSTFLAGS="--cfg fuzzing --cfg fuzzing_libfuzzer -Cpasses=sancov-module \
 $coverage-inline-8bit-counters $coverage-level=4 $coverage-pc-table $coverage-trace-compares $coverage-stack-depth" \
-        cargo test --lib --no-run --profile fuzz --target "$(rustc -vV | sed -n 's/^host: //p')" --target-dir target/fuzz \
+        cargo test --lib --no-run --profile long --target "$(rustc -vV | sed -n 's/^host: //p')" --target-dir target/fuzz \
         --message-format json | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'
 }
 
