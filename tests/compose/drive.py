@@ -10,9 +10,11 @@ import re
 import resource
 import secrets
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 
@@ -26,6 +28,12 @@ PROFILES = {
 }
 # Deadlines of what must come: nobody waits for them unless something is wrong.
 LONG = 600
+# The replica that tells in its log who asked.
+TELLS = "marquee-3"
+# An address that nobody has (RFC 5737).
+NOBODY = "203.0.113.9"
+# More than the gateway lets one address ask, and more connections than it may be asked on at once (deploy/nginx/nginx.conf).
+FLOOD, CROWD = 8000, 520
 
 
 def say(text):
@@ -93,7 +101,7 @@ class Stack:
         allowed = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
         names = ["mysql", "marquee", *REPLICAS, "gateway"]
         limit = {"ulimits": {"nofile": {"soft": allowed, "hard": allowed}}}
-        return {"version": "2.4", "services": {name: limit for name in names}}
+        return {"version": "2.4", "services": {name: limit for name in names} | {TELLS: limit | {"environment": {"MARQUEE_ACCESS_LOG": "on"}}}}
 
     def __call__(self, *arguments, **options):
         return run(*self.compose, *arguments, **options)
@@ -133,6 +141,11 @@ class Stack:
     def curl(self, *arguments):
         trusted = ["--cacert", self.certificate] if os.path.exists(self.certificate) else []
         return run("curl", "-sS", *trusted, "-H", f"Authorization: Bearer {self.token}", *arguments)
+
+    def connect(self):
+        """A connection to the gateway by TLS, on which HTTP/1.1 is spoken by hand."""
+        trusted = ssl.create_default_context(cafile=self.certificate)
+        return trusted.wrap_socket(socket.create_connection(("127.0.0.1", self.port), timeout=60), server_hostname="localhost")
 
     def load(self, patient):
         return Load(self.port, self.token, self.certificate, patient=patient)
@@ -227,6 +240,94 @@ def manners(stack):
     return "413, 404, 308, HTTP/2; identity, gzip and zstd byte for byte as from each replica; 3 scraped by Prometheus"
 
 
+def addresses(stack):
+    """What a client says of its own address counts for nothing; what the gateway says, for everything."""
+    forged = ["-o", "/dev/null", "-H", f"X-Forwarded-For: {NOBODY}", "-H", f"Forwarded: for={NOBODY}"]
+    ids = [secrets.token_hex(16) for _ in range(60)]
+    for each in ids:
+        stack.curl(*forged, "-H", f"X-Request-Id: {each}", f"https://localhost:{stack.port}/v1/genres")
+    by_gateway = secrets.token_hex(16)
+    run("docker", "exec", stack.container("gateway"), "curl", "-sS", *forged[:4], "-H", f"X-Request-Id: {by_gateway}", f"http://{TELLS}:8080/v1/genres")
+
+    def clients(wanted):
+        lines = [line for line in stack.log(TELLS).splitlines() if any(each in line for each in wanted)]
+        return [re.search(r"client=(\S+)", line).group(1) for line in lines]
+
+    wait_for("a line of what the gateway sent", lambda: clients([by_gateway]))
+    seen, believed = clients(ids), clients([by_gateway])
+    if not seen or NOBODY in seen or believed != [NOBODY]:
+        raise Wrong(f"{TELLS} takes clients for {set(seen)}, and what the gateway says for {believed}")
+    return f"a forged address is not believed ({len(seen)} requests)"
+
+
+def floods(stack):
+    """Who asks too often, or on too many connections at once, is told so; soon after, it may ask again."""
+    asked = f"GET /v1/genres HTTP/1.1\r\nHost: localhost:{stack.port}\r\n".encode()
+    answers = []
+
+    def pipelined(count):
+        with stack.connect() as connection:
+            sent = threading.Thread(target=connection.sendall, args=((asked + b"\r\n") * (count - 1) + asked + b"Connection: close\r\n\r\n",))
+            sent.start()
+            said = b""
+            while some := connection.recv(1 << 16):
+                said += some
+            sent.join()
+            answers.extend(re.split(rb"(?=HTTP/1\.1 \d{3} )", said)[1:])
+
+    # nginx closes a connection after 1,000 requests.
+    threads = [threading.Thread(target=pipelined, args=(500,)) for _ in range(FLOOD // 500)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    refused = [answer for answer in answers if answer.startswith(b"HTTP/1.1 429 ")]
+    done = sum(answer.startswith(b"HTTP/1.1 200 ") for answer in answers)
+    if not refused or done < 1000 or done + len(refused) != FLOOD:
+        raise Wrong(f"of {FLOOD} requests {done} were answered and {len(refused)} refused")
+    for refusal in refused:
+        told(refusal)
+    may_ask(stack)
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    head = f"POST /v1/movies HTTP/1.1\r\nHost: localhost:{stack.port}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n".encode()
+    connections, crowded = [], 0
+    try:
+        for _ in range(CROWD):
+            connections.append(stack.connect())
+            connections[-1].sendall(head)
+        # Those that it has room for are waited for: their bodies do not come.
+        for connection in reversed(connections):
+            connection.settimeout(0 if crowded else 5)
+            try:
+                said = connection.recv(1 << 16)
+            except (ssl.SSLWantReadError, TimeoutError):
+                continue
+            connection.settimeout(60)
+            while not said.endswith(b"}"):
+                said += connection.recv(1 << 16) or b"}"
+            told(said)
+            crowded += 1
+    finally:
+        for connection in connections:
+            connection.close()
+    if not 0 < crowded <= CROWD - 500:
+        raise Wrong(f"{crowded} of {CROWD} connections were refused")
+    may_ask(stack)
+    return f"429 and Retry-After: {len(refused)} of {FLOOD} requests at once, {crowded} of {CROWD} connections at once"
+
+
+def told(refusal):
+    head, _, body = refusal.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 429 ") or b"\r\nRetry-After: 1\r" not in head + b"\r" or json.loads(body)["type"] != "/problems/rate-limited":
+        raise Wrong(f"a refusal: {refusal}")
+
+
+def may_ask(stack):
+    status = ["-o", "/dev/null", "-w", "%{http_code}", f"https://localhost:{stack.port}/v1/genres"]
+    wait_for("an answer after a refusal", lambda: stack.curl(*status) == "200")
+
+
 def kills(stack):
     """Each container is killed under load and started again: clients that retry notice no more than a pause."""
     told = []
@@ -313,7 +414,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         passed = through(Stack(pathlib.Path(folder), "simple"), [simple])
     with tempfile.TemporaryDirectory() as folder:
-        passed += through(Stack(pathlib.Path(folder), "full", without), [settled, tour, manners, kills, rolling])
+        passed += through(Stack(pathlib.Path(folder), "full", without), [settled, tour, manners, addresses, floods, kills, rolling])
     for name in without:
         say(f"not started: {name}, of which there is no image")
     say(f"{passed} passed, 0 failed")
