@@ -1,5 +1,6 @@
 """A program that runs, with all that it starts: its log, its memory, its processor time, its end."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -111,6 +112,22 @@ class Process:
                 except OSError:
                     continue
         self.popen.wait()
+
+
+@contextlib.contextmanager
+def keeping_to(cores, pid=0):
+    """Meanwhile a process runs on some cores alone, and so does what it starts: this one, or one that runs already."""
+    # Affinity is each thread's; new ones have that of who starts them.
+    tasks = [int(task) for task in os.listdir(f"/proc/{pid}/task")] if pid else [0]
+    before = {task: os.sched_getaffinity(task) for task in tasks}
+    for task in tasks:
+        os.sched_setaffinity(task, cores)
+    try:
+        yield
+    finally:
+        for task in os.listdir(f"/proc/{pid}/task") if pid else [0]:
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(int(task), before.get(int(task)) or set().union(*before.values()))
 
 
 def _stat(pid):

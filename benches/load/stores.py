@@ -65,6 +65,18 @@ def version(context, kind):
     return context.sql(context.database(kind), "SELECT VERSION()")[0][0].split("-")[0]
 
 
+def process_of(context, url):
+    """The id of the server's process, where it runs on this machine."""
+    if url.startswith("sqlite://"):
+        return None
+    folder, file = context.sql(url, "SELECT @@datadir, @@pid_file")[0]
+    try:
+        with open(os.path.join(folder, file), encoding="ascii") as said:
+            return int(said.read())
+    except OSError:
+        return None
+
+
 class Counters:
     """What a server did meanwhile, for all its clients: statements that it was sent, and (MySQL counts them) rows that it read."""
 
