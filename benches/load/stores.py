@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import urllib.parse
 
 from .process import Failed
 
@@ -65,16 +66,15 @@ def version(context, kind):
     return context.sql(context.database(kind), "SELECT VERSION()")[0][0].split("-")[0]
 
 
-def process_of(context, url):
+def process_of(url):
     """The id of the server's process, where it runs on this machine."""
+    import psutil  # of the Python environment that ./bench makes
+
     if url.startswith("sqlite://"):
         return None
-    folder, file = context.sql(url, "SELECT @@datadir, @@pid_file")[0]
-    try:
-        with open(os.path.join(folder, file), encoding="ascii") as said:
-            return int(said.read())
-    except OSError:
-        return None
+    port = urllib.parse.urlsplit(url).port
+    listening = (each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN and each.laddr.port == port)
+    return next((each.pid for each in listening), None)
 
 
 class Counters:

@@ -45,7 +45,7 @@ def run(context, kind):
     its, generators = cores[:len(cores) // 2], cores[len(cores) // 2:]
     with contextlib.ExitStack() as stack:
         url = stores.filled(context, kind, context.collection(MOVIES))
-        if database := stores.process_of(context, url):
+        if database := stores.process_of(url):
             stack.enter_context(keeping_to(its, database))
         with keeping_to(its):
             ours = stack.enter_context(servers.marquee(context, url=url))
