@@ -18,11 +18,16 @@ mod error;
 mod find;
 mod follower;
 mod join;
+#[cfg(test)]
+#[path = "../tests/support/library.rs"]
+mod library;
 mod link;
 mod mailbox;
 mod manifest;
 mod page;
 mod plan;
+#[cfg(test)]
+mod race_eviction_during_join;
 mod read;
 mod results;
 mod segment;

@@ -7,6 +7,10 @@
 //! invariants), [`store`] (the database), [`relay`] (what replicas leave for each other), [`http`] (the contract),
 //! [`app`] (how they are put together). `main → app → http → catalogue → store → domain`, and never back. `docs/ARCHITECTURE.md` is the map.
 
+// Tests in here use what tests in tests/ use, which know the crate by its name.
+#[cfg(test)]
+extern crate self as marquee;
+
 pub mod app;
 pub mod catalogue;
 pub mod command;
