@@ -20,6 +20,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 
+use super::coding::tests::decoded;
 use super::library::replica;
 use super::*;
 use crate::domain::movie_from_json;
@@ -101,16 +102,4 @@ fn expected(movies: &[Bytes], form: Form) -> Vec<u8> {
         Form::Array => [b"[", &movies.join(&b","[..])[..], b"]"].concat(),
         Form::Lines => [&movies.join(&b"\n"[..])[..], b"\n"].concat(),
     }
-}
-
-fn decoded(bytes: &[u8], coding: Coding) -> Vec<u8> {
-    let mut plain = Vec::new();
-    match coding {
-        Coding::Identity => return bytes.to_vec(),
-        Coding::Gzip => std::io::copy(&mut flate2::read::GzDecoder::new(bytes), &mut plain).unwrap(),
-        Coding::Zstd => {
-            std::io::copy(&mut zstd::stream::read::Decoder::new(bytes).unwrap(), &mut plain).unwrap()
-        }
-    };
-    plain
 }
