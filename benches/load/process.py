@@ -115,19 +115,22 @@ class Process:
 
 
 @contextlib.contextmanager
-def keeping_to(cores, pid=0):
+def keeping_to(cores, pid=None):
     """Meanwhile a process runs on some cores alone, and so does what it starts: this one, or one that runs already."""
-    # Affinity is each thread's; new ones have that of who starts them.
-    tasks = [int(task) for task in os.listdir(f"/proc/{pid}/task")] if pid else [0]
-    before = {task: os.sched_getaffinity(task) for task in tasks}
-    for task in tasks:
-        os.sched_setaffinity(task, cores)
+    pid = pid or os.getpid()
+    before = os.sched_getaffinity(pid)
+    _keep_to(cores, pid)
     try:
         yield
     finally:
-        for task in os.listdir(f"/proc/{pid}/task") if pid else [0]:
-            with contextlib.suppress(ProcessLookupError):
-                os.sched_setaffinity(int(task), before.get(int(task)) or set().union(*before.values()))
+        _keep_to(before, pid)
+
+
+def _keep_to(cores, pid):
+    # Each thread has cores of its own; a new one has those of who starts it.
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(thread), cores)
 
 
 def _stat(pid):
