@@ -210,12 +210,15 @@ def manners(stack):
         large.flush()
         sent = ["-H", "Content-Type: application/json", "--data-binary", f"@{large.name}"]
         seen = {
-            "a body beyond the limit": stack.curl(f"{base}/v1/movies", *status, *sent),
+            "a body beyond the limit": stack.curl(f"{base}/v1/movies", "-w", " %{http_code} %{content_type}", *sent),
             "/metrics": stack.curl(f"{base}/metrics", *status),
             "speaking without TLS": stack.curl(f"http://localhost:{stack.port}/v1/genres", *status),
             "HTTP/2": stack.curl(f"{base}/v1/genres", "-o", "/dev/null", "-w", "%{http_version}"),
         }
-    if list(seen.values()) != ["413", "404", "308", "2"]:
+    document, _, too_large = seen.pop("a body beyond the limit").rpartition("}")
+    if too_large != " 413 application/problem+json" or json.loads(document + "}")["type"] != "/problems/body-too-large":
+        raise Wrong(f"the gateway, of a body beyond the limit: {document}{too_large}")
+    if list(seen.values()) != ["404", "308", "2"]:
         raise Wrong(f"the gateway: {seen}")
     # The very bytes, of every coding, and their tag.
     gateway = stack.container("gateway")
