@@ -2,9 +2,11 @@
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,21 +22,40 @@ LOCKED_S = 150
 
 
 class Binaries:
-    """What cargo builds: marquee, and the benchmarks that serve as contestants."""
+    """What cargo builds, each when it is first asked for: marquee, and the benchmarks that serve as contestants."""
 
-    def __init__(self, root):
-        self.marquee = os.path.join(root, "target", "release", "marquee")
-        benches = ("hits", "plain", "raw")
-        said = run(["cargo", "bench", "--no-run", "--quiet", "--message-format=json",
-                    *(word for name in benches for word in ("--bench", name))], cwd=root)
-        # Last, since what benchmarks depend on gives a marquee with more features of its parts: this one is as it is shipped.
-        run(["cargo", "build", "--release", "--quiet"], cwd=root)
-        found = {}
-        for line in said.splitlines():
+    def __init__(self, context):
+        self._context = context
+
+    @functools.cached_property
+    def marquee(self):
+        """As it is shipped. What benchmarks depend on makes one with more features of its parts, at the same place: so this is a copy."""
+        self._cargo("build", "--release")
+        return shutil.copy2(os.path.join(self._context.root, "target", "release", "marquee"), self._context.new_folder("shipped"))
+
+    @functools.cached_property
+    def hits(self):
+        return self._bench("hits")
+
+    @functools.cached_property
+    def plain(self):
+        return self._bench("plain")
+
+    @functools.cached_property
+    def raw(self):
+        return self._bench("raw")
+
+    def _bench(self, name):
+        for line in self._cargo("bench", "--no-run", "--message-format=json", "--bench", name).splitlines():
             message = json.loads(line)
-            if message.get("reason") == "compiler-artifact" and message.get("executable"):
-                found[message["target"]["name"]] = message["executable"]
-        self.hits, self.plain, self.raw = (found[name] for name in benches)
+            if message.get("reason") == "compiler-artifact" and message.get("executable") and message["target"]["name"] == name:
+                return message["executable"]
+        raise Failed(f"cargo built no benchmark {name}")
+
+    def _cargo(self, *arguments):
+        self._context.say(f"cargo {' '.join(arguments)}")
+        with self._context.alone():
+            return run(["cargo", *arguments, "--quiet"], cwd=self._context.root)
 
 
 class Context:
@@ -52,8 +73,7 @@ class Context:
         self._collections = {}
         self._databases = contextlib.ExitStack()
         self._servers = None
-        with self.alone():
-            self.binaries = Binaries(root)
+        self.binaries = Binaries(self)
 
     def say(self, text):
         """Tells whoever waits what is being done."""
