@@ -268,7 +268,7 @@ pub struct CatalogueSettings {
     #[arg(long, env = "MARQUEE_MAILBOX_BYTES", default_value = "64MiB")]
     pub mailbox_bytes: ByteSize,
     /// The most writes in one transaction.
-    #[arg(long, env = "MARQUEE_BATCH", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, env = "MARQUEE_BATCH", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub batch: u32,
     /// About what answers kept for 24 hours for retries with an Idempotency-Key may take in the database.
     #[arg(long, env = "MARQUEE_IDEMPOTENCY_BYTES", default_value = "4GiB")]
@@ -416,7 +416,7 @@ mod tests {
         assert_eq!(settings.http.bind, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(settings.http.body_limit.0, 8 << 20);
         assert_eq!(settings.catalogue.cache_bytes.0, 512 << 20);
-        assert_eq!((settings.catalogue.mailbox, settings.catalogue.batch), (4096, 256));
+        assert_eq!((settings.catalogue.mailbox, settings.catalogue.batch), (4096, 1024));
         let redis = settings.redis;
         assert_eq!((redis.redis_url, redis.redis_timeout_ms, redis.redis_ttl_s), (None, 50, 86_400));
         assert_eq!(settings.http.drain_ms, 0);
