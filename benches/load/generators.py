@@ -90,12 +90,14 @@ def oha_figures(found):
     }
 
 
-def oha_csv(url, lines, rate, seconds, connections):
-    """POSTs the lines of a file in turns at a rate that does not wait for answers: each answer's status, when it was sent and what it took.
+def oha_csv(url, lines, seconds, connections, rate=None):
+    """POSTs the lines of a file in turns: each answer's status, when it was sent and what it took. Those that wait for answers before they
+    send the next, or at a rate that does not wait.
 
     Times are seconds from the first one on. All that were sent are waited for, and one that breaks stops the run.
     """
-    said = run(["oha", "--no-tui", "--output-format", "csv", "-m", "POST", "-c", str(connections), "-q", str(rate), "-z", f"{seconds}s",
+    said = run(["oha", "--no-tui", "--output-format", "csv", "-m", "POST", "-c", str(connections), "-z", f"{seconds}s",
+                *(["-q", str(rate)] if rate else []),
                 "--wait-ongoing-requests-after-deadline", "-T", "application/json", "-Z", lines, url], seconds=seconds + 300)
     answers = [{"start": float(each["request-start"]), "seconds": float(each["request-duration"]), "status": int(each["status"])}
                for each in csv.DictReader(io.StringIO(said))]

@@ -2,12 +2,13 @@
 
 import contextlib
 import os
+import statistics
 import threading
 
 from .. import paced, servers, stats, stores
 from ..check import ask
 from ..context import version
-from ..generators import oha, oha_csv, oha_figures
+from ..generators import oha_csv
 from ..process import Failed, keeping_to
 from ..report import table
 
@@ -15,8 +16,8 @@ TITLE = "More writes than it can do"
 
 PARTS = ("mysql", "sqlite")
 MOVIES = 3201
-# Clients that each send their next movie when the last is answered: as many as one transaction takes, and twice.
-CLIENTS = (256, 512)
+# Clients that each send their next movie when the last is answered: up to twice as many as one transaction takes.
+CLIENTS = (256, 1024, 2048)
 # Of the peak; at the second one the bound is.
 LOADS = (0.5, 2, 4)
 BOUND_AT, BOUND = 2, 0.9
@@ -25,19 +26,12 @@ BOUND_AT, BOUND = 2, 0.9
 CONNECTIONS = 8000
 
 
-class Case:
-    """A load as one to take in turns."""
-
-    def __init__(self, load):
-        self.load, self.name = load, name_of(load)
-
-
 def versions():
     return {"oha": version(["oha", "--version"], r"oha ([\d.]+)")}
 
 
 def run(context, kind):
-    """{"version", "peak": [rates of the rounds], "rounds": [{load: figures}]}"""
+    """{"version", "rounds": [{"peaks": {clients: rate}, "loads": {load: figures}}]}"""
     lines = paced.lines(context.new_folder("bodies"))
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
@@ -51,24 +45,40 @@ def run(context, kind):
             ours = stack.enter_context(servers.marquee(context, url=url))
         ours.store = url
         stack.enter_context(keeping_to(generators))
-        with context.alone():
-            peaks = {count: [peak(context, ours, count, lines)["rate"] for _ in range(1 + context.rounds)][1:] for count in CLIENTS}
-        best = max(stats.spread(rates)["median"] for rates in peaks.values())
-        rounds = context.turns([Case(load) for load in LOADS], lambda case: turn(context, ours, case.load, best, lines), warm=False)
+        peak(context, ours, CLIENTS[0], lines)
+        rounds = [one_round(context, ours, lines) for _ in range(context.rounds)]
         with context.alone():
             said, there = len(ask(ours.url).json()), stores.movies(context, url)
             if said != there:
                 raise Failed(f"it answers {said} movies, and has {there}")
-    return {"version": stores.version(context, kind), "peaks": {str(count): rates for count, rates in peaks.items()}, "peak": best, "rounds": rounds}
+    return {"version": stores.version(context, kind), "rounds": rounds}
+
+
+def one_round(context, server, lines):
+    """The peaks, and right after them the loads: the collection grows from round to round, and the machine has other moods."""
+    with context.alone():
+        peaks = {str(count): peak(context, server, count, lines) for count in CLIENTS}
+        return {"peaks": peaks, "loads": {name_of(load): turn(context, server, load, max(peaks.values()), lines) for load in LOADS}}
 
 
 def peak(context, server, clients, lines):
     """As many as it can, without refusing any."""
-    before = stores.movies(context, server.store)
-    figures = oha_figures(oha(server.url, connections=clients, seconds=context.seconds, method="POST", more=("-Z", lines),
-                              headers={"Content-Type": "application/json"}))
-    there(context, server, before, figures["requests"])
-    return figures
+    before, seconds = stores.movies(context, server.store), 2 * context.seconds
+    answers = oha_csv(server.url, lines, seconds, clients)
+    if statuses := {each["status"] for each in answers} - {201}:
+        raise Failed(f"{server.name}: {sorted(statuses)} among the answers to {clients} clients that wait for them")
+    there(context, server, before, len(answers))
+    return a_second(answers, seconds)
+
+
+def a_second(done, seconds):
+    """The slope of what is done over the second half of a turn: answers come a transaction at a time, so that their number depends
+    on how many transactions end within it."""
+    ends = sorted(each["start"] + each["seconds"] for each in done)
+    ends = [end for end in ends if seconds / 2 <= end < seconds]
+    if len(ends) < 2:
+        raise Failed(f"{len(ends)} writes were done within {seconds / 2} s")
+    return statistics.linear_regression(ends, range(len(ends))).slope
 
 
 def there(context, server, before, created):
@@ -80,17 +90,15 @@ def there(context, server, before, created):
 
 def turn(context, server, load, best, lines):
     """Writes come at a rate that does not wait for answers. Each 201 must be there, and every other answer be a 503."""
-    before, seconds = stores.movies(context, server.store), 2 * context.seconds
+    before, seconds = stores.movies(context, server.store), 4 * context.seconds
     with Visitor(server) as visitor:
-        answers = oha_csv(server.url, lines, rate=round(load * best), seconds=seconds, connections=CONNECTIONS)
+        answers = oha_csv(server.url, lines, seconds, CONNECTIONS, round(load * best))
     done, refused = ([each for each in answers if each["status"] == status] for status in (201, 503))
     if len(done) + len(refused) != len(answers):
         raise Failed(f"{server.name}: {sorted({each['status'] for each in answers} - {201, 503})} among the answers")
     there(context, server, before, len(done) + visitor.created)
     server.process.rest()
-    # Of the turn's second half: the mailbox is full then, if it ever is.
-    half = [each for each in done if seconds / 2 <= each["start"] + each["seconds"] < seconds]
-    return {"offered": len(answers) / seconds, "rate": len(half) / (seconds / 2), "requests": len(answers), "refused": len(refused),
+    return {"offered": len(answers) / seconds, "rate": a_second(done, seconds), "requests": len(answers), "refused": len(refused),
             "told": visitor.refused, **percentiles("done", done), **percentiles("refused", refused)}
 
 
@@ -136,13 +144,13 @@ class Visitor:
 def turns(found):
     parts = found["parts"].values()
     rounds = sorted({len(part["rounds"]) for part in parts})
-    seconds = sorted({2 * part["run"]["seconds"] for part in parts})
+    seconds = sorted({4 * part["run"]["seconds"] for part in parts})
     return f"{' or '.join(map(str, rounds))} rounds, turns of {' or '.join(map(str, seconds))} s"
 
 
 def goodput(part, load):
-    """What is done, of the peak."""
-    return stats.spread(turns[name_of(load)]["rate"] / part["peak"] for turns in part["rounds"])
+    """What is done, of the peak of the same round."""
+    return stats.spread(each["loads"][name_of(load)]["rate"] / max(each["peaks"].values()) for each in part["rounds"])
 
 
 def name_of(load):
@@ -150,22 +158,24 @@ def name_of(load):
 
 
 def tables(found):
-    parts = [f"""First the peak: {' and '.join(map(str, CLIENTS))} clients post movies, each the next one when the last is answered, and the better median counts. Then writes come at
-multiples of that rate, over up to {CONNECTIONS:,} connections, and do not wait for answers (oha's `-q`). What the mailbox has no room for (`MARQUEE_MAILBOX`, 4,096
-as it comes) is refused at once with 503. *Goodput* is what is answered 201 within the second half of a turn. After each turn the rows are counted: each movie that was
-answered 201 is there, and no other. A client beside the load sees that refusals carry `Retry-After` and a problem document.
+    parts = [f"""In each round the peak comes first: {', '.join(map(str, CLIENTS[:-1]))} and {CLIENTS[-1]} clients post movies, each the next one when the last is answered, and the best of them counts.
+Then writes come at multiples of that rate, over up to {CONNECTIONS:,} connections, and do not wait for answers (oha's `-q`). What the mailbox has no room for
+(`MARQUEE_MAILBOX`, 4,096 as it comes) is refused at once with 503. *Goodput* is the slope of what is answered 201 within the second half of a turn, as the peak is. After each
+turn the rows are counted: each movie that was answered 201 is there, and no other. A client beside the load sees that refusals carry `Retry-After` and a problem document.
 
 marquee and its database share one half of the cores, and the generator has the other, at the peak as well: at twice the peak it sends and receives twice as much,
 which must not be missing where the writes are done."""]
     for kind, part in found["parts"].items():
         rows = []
         for load in LOADS:
-            values = {what: stats.middle_of([turns[name_of(load)] for turns in part["rounds"]], what) for what in
+            taken = [each["loads"][name_of(load)] for each in part["rounds"]]
+            values = {what: stats.middle_of(taken, what) for what in
                       ("offered", "rate", "done_p50_ms", "done_p99_ms", "refused_p50_ms", "refused_p99_ms")}
-            refused = sum(turns[name_of(load)]["refused"] for turns in part["rounds"]) / sum(turns[name_of(load)]["requests"] for turns in part["rounds"])
+            refused = sum(each["refused"] for each in taken) / sum(each["requests"] for each in taken)
             rows.append([f"{load:g} × the peak", stats.number(values["offered"]), stats.number(values["rate"]), stats.ratio(goodput(part, load)),
                          f"{refused:.0%}", *(stats.number(values[what]) for what in ("done_p50_ms", "done_p99_ms", "refused_p50_ms", "refused_p99_ms"))])
-        parts.append(f"### {TITLE}: {stores.NAMES[kind]} {part['version'] or ''}".rstrip() + f"\n\nThe peak: {stats.number(part['peak'])} writes/s.\n\n" + table(
+        peaks = ", ".join(f"{count}: {stats.number(stats.middle_of([each['peaks'] for each in part['rounds']], count))}" for count in map(str, CLIENTS))
+        parts.append(f"### {TITLE}: {stores.NAMES[kind]} {part['version'] or ''}".rstrip() + f"\n\nWrites/s by so many clients: {peaks}.\n\n" + table(
             ["writes that come", "each second", "goodput", "of the peak", "refused", "201: p50 ms", "p99 ms", "503: p50 ms", "p99 ms"], rows))
     return "\n\n".join(parts)
 
