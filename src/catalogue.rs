@@ -475,16 +475,15 @@ impl Catalogue {
 
     /// Hands a write to the writer. While the database is away it is refused at once.
     async fn write(&self, work: Work, key: Option<RetryKey>) -> Result<Receipt, Error> {
-        self.takes_writes()?;
-        let result = self.0.mailbox.send(work, key, self.0.patience).await;
-        if result == Err(Error::Busy) {
-            self.0.shared.metrics.mailbox_refusals.inc();
-        }
-        result
+        let result = match self.takes_writes() {
+            Ok(()) => self.0.mailbox.send(work, key, self.0.patience).await,
+            Err(refused) => Err(refused),
+        };
+        result.inspect_err(|error| self.count_refused(error))
     }
 
     /// Whether a write that comes now would be begun: to be asked before anything is made of what it brings, since under
-    /// more writes than can be done a refusal must cost little.
+    /// more writes than can be done a refusal must cost little. Whoever refuses one for that says so: [`Self::count_refused`].
     ///
     /// # Errors
     /// [`Error::NotExecuted`] or [`Error::Busy`]: nothing happened, whatever the reason.
@@ -496,10 +495,16 @@ impl Catalogue {
             return Err(Error::NotExecuted("the database does not answer"));
         }
         if self.0.mailbox.is_full() {
-            self.0.shared.metrics.mailbox_refusals.inc();
             return Err(Error::Busy);
         }
         Ok(())
+    }
+
+    /// A write was refused with such an error.
+    pub fn count_refused(&self, error: &Error) {
+        if *error == Error::Busy {
+            self.0.shared.metrics.mailbox_refusals.inc();
+        }
     }
 
     /// Sets the gauges of [`Metrics`] to what is now: they are looked at only when somebody asks.

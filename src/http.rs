@@ -172,8 +172,11 @@ pub fn serve(
     let origins = http.cors_origins.0.clone();
     let asked = web::Data::from(Arc::clone(&gate));
     // Nobody is asked for a token, and nothing is told about single requests.
-    let hot = (gate.reads_are_public() && access_log.is_none())
-        .then(|| Hot { site: site.clone(), requests: requests.clone() });
+    let hot = (gate.reads_are_public() && access_log.is_none()).then(|| Hot {
+        site: site.clone(),
+        gate: Arc::clone(&gate),
+        requests: requests.clone(),
+    });
     let bare = move || App::new().app_data(site.clone()).configure(|config| routes(config, &gate));
     let draining = Arc::clone(draining);
     let observe = move || Observe::new(&requests, access_log.clone(), Arc::clone(&draining));

@@ -14,6 +14,7 @@
 #[macro_use]
 mod support;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
@@ -22,6 +23,7 @@ use mysql_async::prelude::Queryable;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use support::{Engine, Marquee, Proxy, TestDatabase};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -124,7 +126,7 @@ on_every_database! {
         assert!(answers.iter().all(|answer| answer.status == 204), "{answers:?}");
         consistent(&db, &marquee, 1).await;
         // All 256 waited together, and were cut into transactions of 64 segments.
-        let mut sizes = std::collections::BTreeMap::<u64, usize>::new();
+        let mut sizes = BTreeMap::<u64, usize>::new();
         for answer in &answers {
             *sizes.entry(answer.revision).or_default() += 1;
         }
@@ -149,6 +151,56 @@ on_every_database! {
         assert_eq!(db.number("SELECT revision FROM catalogue").await, 1);
         consistent(&db, &marquee, 10_000).await;
         assert_eq!(db.number("SELECT COUNT(*) FROM genres g WHERE g.movies <> 500").await, 0);
+    }
+
+    /// What a full mailbox refuses is told alike before there is a router and behind it, where a request with an id goes,
+    /// and its connection goes on.
+    async fn a_refusal_is_one_on_both_ways(db) {
+        let settings = [("MARQUEE_MAILBOX", "1"), ("MARQUEE_BATCH", "1"), ("MARQUEE_BODY_LIMIT", "1KiB")];
+        let marquee = start_on(db.url(), &settings).await;
+        let held = Hold::of(&db).await;
+        let asked = write_queries(&marquee).await;
+        let with_the_writer = spawn(create(&marquee, &json!({"title": "first"})));
+        wait_for_queries(&marquee, asked).await;
+        let waiting = spawn(create(&marquee, &json!({"title": "second"})));
+        wait_for_commands(&marquee, 1.0).await;
+        let before = marquee.metrics().await;
+
+        let movie = json!({"title": "third"});
+        let hot = told(create(&marquee, &movie)).await;
+        assert_eq!((hot.0, &*hot.1["retry-after"], &hot.2["type"]), (503, "1", &json!("/problems/not-executed")));
+        let mut other = told(create(&marquee, &movie).header("x-request-id", "known")).await;
+        assert_eq!(other.1.remove("x-request-id").as_deref(), Some("known"));
+        assert_eq!(hot, other);
+        // Nothing is made of what it brings, but that it must not be too long, and be from one who may write.
+        assert_eq!(told(create(&marquee, &json!({"title": 7}))).await, hot);
+        assert_eq!(told(create(&marquee, &json!({"title": "x".repeat(1024)}))).await.0, 413);
+        assert_eq!(told(create(&marquee, &movie).header("host", "elsewhere.example")).await.0, 403);
+        // Two on one connection, whose bodies come later than their heads.
+        let mut stream = tokio::net::TcpStream::connect(marquee.address()).await.unwrap();
+        for _ in 0..2 {
+            let head = "POST /v1/movies HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n";
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let early = tokio::time::timeout(Duration::from_millis(50), stream.read_u8()).await;
+            assert!(early.is_err(), "{early:?}");
+            stream.write_all(b"{\"title\":\"a\"}").await.unwrap();
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"}") {
+                assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "closed");
+            }
+            assert!(answer.starts_with(b"HTTP/1.1 503 "), "{}", String::from_utf8_lossy(&answer));
+        }
+        let after = marquee.metrics().await;
+        let counted = |name: &str| after[name] - before.get(name).copied().unwrap_or_default();
+        assert_eq!(counted("marquee_mailbox_refusals_total"), 5.0);
+        let of = |status| format!("marquee_http_request_duration_seconds_count{{route=\"/v1/movies\",method=\"POST\",status=\"{status}\"}}");
+        assert_eq!([503, 413, 403].map(|status| counted(&of(status))), [5.0, 1.0, 1.0]);
+
+        held.release().await;
+        for write in [with_the_writer, waiting] {
+            assert_eq!(write.await.unwrap().status, 201);
+        }
+        consistent(&db, &marquee, 2).await;
     }
 }
 
@@ -269,6 +321,26 @@ async fn wait_for_queries(marquee: &Marquee, known: f64) {
     tokio::time::timeout(PATIENCE, more).await.unwrap();
 }
 
+/// Waits until so many commands are in the mailbox.
+async fn wait_for_commands(marquee: &Marquee, expected: f64) {
+    let all_wait = async {
+        while marquee.metrics().await["marquee_mailbox_commands"] < expected {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all_wait).await.unwrap();
+}
+
+/// The status, the headers but for the date, and the document of an answer.
+async fn told(request: RequestBuilder) -> (u16, BTreeMap<String, String>, Value) {
+    let answer = request.send().await.unwrap();
+    let text = |value: &reqwest::header::HeaderValue| value.to_str().unwrap().to_owned();
+    let mut headers: BTreeMap<_, _> =
+        answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    headers.remove("date");
+    (answer.status().as_u16(), headers, answer.json().await.unwrap())
+}
+
 /// Has the writer wait with a write of its own until all of `writes` wait in the mailbox.
 async fn in_one_batch(db: &TestDatabase, marquee: &Marquee, writes: Vec<RequestBuilder>) -> Vec<Answer> {
     let held = Hold::of(db).await;
@@ -278,12 +350,7 @@ async fn in_one_batch(db: &TestDatabase, marquee: &Marquee, writes: Vec<RequestB
     wait_for_queries(marquee, asked).await;
     let expected = writes.len() as f64;
     let writes: Vec<_> = writes.into_iter().map(spawn).collect();
-    let all_wait = async {
-        while marquee.metrics().await["marquee_mailbox_commands"] < expected {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, all_wait).await.unwrap();
+    wait_for_commands(marquee, expected).await;
     held.release().await;
     assert_eq!(first.await.unwrap().status, 201);
     let mut answers = Vec::new();

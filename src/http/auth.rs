@@ -103,6 +103,11 @@ impl Gate {
         problem.map(|problem| extensions.insert(Stopped(problem))).is_some()
     }
 
+    /// Whether a request with such headers may write.
+    pub(super) fn lets_write(&self, headers: &HeaderMap) -> bool {
+        self.caller(headers, Role::Write).is_ok_and(|caller| caller.role >= Role::Write)
+    }
+
     fn caller(&self, headers: &HeaderMap, needed: Role) -> Result<Caller, Problem> {
         // Who cannot be told from anybody yet is not let in, whatever is found out a moment later.
         let tokens = self.catalogue.tokens().ok_or(match needed {

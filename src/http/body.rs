@@ -2,21 +2,22 @@
 
 use std::num::NonZero;
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::thread::available_parallelism;
 
-use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::web::{Bytes, BytesMut, Payload, block};
-use futures_util::{StreamExt, poll};
+use actix_web::{HttpRequest, error::PayloadError};
+use futures_util::{Stream, StreamExt, poll};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Site;
 use super::pace::Pace;
 use super::problem::Problem;
-use super::wire::Reading;
+use super::wire::{Link, Reading};
 use crate::catalogue::Error;
 
 /// What a body says that it is.
@@ -180,13 +181,18 @@ impl Bodies {
         })
     }
 
-    /// Reads a body.
+    /// Reads the body of a request with such headers, whose connection is behind `link`.
     ///
     /// # Errors
     /// 413; 408; 400 when it breaks off; 503 when others hold all the room there is.
-    pub(super) async fn read(&self, request: &HttpRequest, mut payload: Payload) -> Result<Body, Problem> {
+    pub(super) async fn read(
+        &self,
+        headers: &HeaderMap,
+        link: Option<&Rc<Link>>,
+        payload: impl Stream<Item = Result<Bytes, PayloadError>>,
+    ) -> Result<Body, Problem> {
         let limit = self.limit;
-        let headers = request.headers();
+        let mut payload = pin!(payload);
         // actix-http takes all that follows such a head for another protocol, whatever Content-Length says.
         if headers
             .get_all(header::UPGRADE)
@@ -205,7 +211,7 @@ impl Bodies {
         let mut body = BytesMut::new();
         let mut room: Option<OwnedSemaphorePermit> = None;
         let mut length = 0;
-        let _reading = Reading::of(request);
+        let _reading = Reading::on(link);
         let began = Instant::now();
         loop {
             let left = self.pace.allowed(length as u64).saturating_sub(began.elapsed());
@@ -250,8 +256,8 @@ impl Site {
         request: &HttpRequest,
         payload: Payload,
     ) -> Result<Body, Problem> {
-        let body = self.bodies.read(request, payload).await?;
-        self.catalogue.takes_writes()?;
+        let body = self.bodies.read(request.headers(), request.conn_data(), payload).await?;
+        self.catalogue.takes_writes().inspect_err(|refused| self.catalogue.count_refused(refused))?;
         Ok(body)
     }
 }

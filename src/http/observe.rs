@@ -40,7 +40,7 @@ use route::Verb;
 pub(super) struct Observe(Rc<Worker>);
 
 struct Worker {
-    recorder: Recorder,
+    recorder: Rc<Recorder>,
     /// Who asks is told to the access log, where there is one.
     access_log: Option<Arc<Proxies>>,
     /// Whether clients are to go elsewhere.
@@ -55,7 +55,7 @@ impl Observe {
         access_log: Option<Arc<Proxies>>,
         draining: Arc<AtomicBool>,
     ) -> Self {
-        Self(Rc::new(Worker { recorder: requests.recorder(), access_log, draining }))
+        Self(Rc::new(Worker { recorder: Rc::new(requests.recorder()), access_log, draining }))
     }
 }
 
@@ -75,13 +75,18 @@ where
     }
 }
 
-/// Counts the hits of one worker that are answered before this layer.
-pub(super) struct Tally(Recorder);
+/// Counts what one worker answers before this layer.
+pub(super) struct Tally(Rc<Recorder>);
 
 impl Tally {
     /// To be made on the worker that it serves, as [`Observe::new`].
     pub(super) fn new(requests: &Requests) -> Self {
-        Self(requests.recorder())
+        Self(Rc::new(requests.recorder()))
+    }
+
+    /// A POST has begun that is answered later.
+    pub(super) fn began_post(&self, route: Route) -> Seen {
+        Seen::new(&self.0, route, Verb::Post)
     }
 
     /// A GET was answered.
@@ -110,37 +115,32 @@ where
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let seen = Seen::of(&request, &self.worker);
-        Observation { seen, inner: self.service.call(request) }
+        let seen = Seen::new(&self.worker.recorder, Route::of(request.path()), Verb::of(request.method()));
+        Observation { seen, worker: Rc::clone(&self.worker), inner: self.service.call(request) }
     }
 }
 
 /// What is known of a request before it is answered.
-struct Seen {
+pub(super) struct Seen {
     began: Instant,
     route: Route,
     verb: Verb,
     answered: bool,
-    worker: Rc<Worker>,
+    recorder: Rc<Recorder>,
 }
 
 impl Seen {
-    fn of(request: &ServiceRequest, worker: &Rc<Worker>) -> Self {
-        worker.recorder.began();
-        Self {
-            began: Instant::now(),
-            route: Route::of(request.path()),
-            verb: Verb::of(request.method()),
-            answered: false,
-            worker: Rc::clone(worker),
-        }
+    fn new(recorder: &Rc<Recorder>, route: Route, verb: Verb) -> Self {
+        recorder.began();
+        Self { began: Instant::now(), route, verb, answered: false, recorder: Rc::clone(recorder) }
     }
 
-    fn count(&mut self, status: u16, bytes: u64) {
+    /// It was answered, with a body of so many bytes.
+    pub(super) fn count(&mut self, status: u16, bytes: u64) {
         self.answered = true;
         // What a path does not take is one series, whichever word it was.
         let verb = if status == 405 { Verb::Other } else { self.verb };
-        self.worker.recorder.answered(self.route, verb, status, self.began.elapsed(), bytes);
+        self.recorder.answered(self.route, verb, status, self.began.elapsed(), bytes);
     }
 }
 
@@ -148,7 +148,7 @@ impl Drop for Seen {
     /// A request whose connection broke before it had its answer is counted as such.
     fn drop(&mut self) {
         if !self.answered {
-            self.worker.recorder.abandoned();
+            self.recorder.abandoned();
         }
     }
 }
@@ -165,6 +165,7 @@ pin_project_lite::pin_project! {
     /// An answer on its way.
     pub(super) struct Observation<F> {
         seen: Seen,
+        worker: Rc<Worker>,
         #[pin]
         inner: F,
     }
@@ -179,7 +180,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let seen = this.seen;
+        let (seen, worker) = (this.seen, this.worker);
         let mut response = match std::task::ready!(this.inner.poll(cx)) {
             Ok(response) => response,
             Err(error) => {
@@ -189,12 +190,12 @@ where
         };
         let bytes = length(response.request().method(), response.response().body());
         seen.count(response.status().as_u16(), bytes);
-        if seen.worker.draining.load(Ordering::Relaxed) {
+        if worker.draining.load(Ordering::Relaxed) {
             // A connection that is kept would break under a later request, when the server is gone.
             response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
         }
-        let id = ids::settle(&mut response, seen.worker.access_log.is_some());
-        Poll::Ready(Ok(if let Some(proxies) = &seen.worker.access_log {
+        let id = ids::settle(&mut response, worker.access_log.is_some());
+        Poll::Ready(Ok(if let Some(proxies) = &worker.access_log {
             let line = Line::of(&response, proxies, id, seen.began);
             response.map_body(|_, body| body::logged(body.boxed(), line))
         } else {

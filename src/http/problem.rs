@@ -41,7 +41,7 @@ impl Responder for Answer {
         match self.0 {
             Ok(response) => response,
             Err(problem) if problem.kind.status == 500 => problem.response_in_the_log(request),
-            Err(problem) => problem.response(request.path(), None),
+            Err(problem) => problem.answer(request.path()),
         }
     }
 }
@@ -276,6 +276,11 @@ impl Problem {
         let mut response = self.response(request.path(), Some(told));
         response.headers_mut().insert(observe::X_REQUEST_ID.clone(), id);
         response
+    }
+
+    /// The answer to a request for the path `instance`, for a failure that is not a fault of ours.
+    pub(super) fn answer(&self, instance: &str) -> HttpResponse {
+        self.response(instance, None)
     }
 
     fn response(&self, instance: &str, request_id: Option<&str>) -> HttpResponse {

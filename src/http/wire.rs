@@ -21,7 +21,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use actix_web::HttpRequest;
 use actix_web::rt::net::TcpStream;
 use actix_web::rt::time::{Instant, Sleep, sleep};
 use socket2::SockRef;
@@ -56,8 +55,8 @@ pub(super) struct Link {
 pub(super) struct Reading(Option<Rc<Link>>);
 
 impl Reading {
-    pub(super) fn of(request: &HttpRequest) -> Self {
-        let link = request.conn_data::<Rc<Link>>().cloned();
+    pub(super) fn on(link: Option<&Rc<Link>>) -> Self {
+        let link = link.cloned();
         if let Some(link) = &link {
             link.body_is_read.set(true);
             link.body_was_read.set(true);
