@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use actix_http::{HttpMessage, Request, Response};
 use actix_service::{Service, ServiceFactory, forward_ready};
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::BoxBody;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::{ConnectionType, Method};
 use actix_web::web::Data;
@@ -29,7 +29,7 @@ use super::Site;
 use super::auth::Gate;
 use super::brings::Brings;
 use super::movies;
-use super::observe::{Requests, Route, Seen, Tally};
+use super::observe::{Requests, Route, Seen, Tally, length};
 use crate::catalogue::Error;
 use crate::domain::movie_id;
 
@@ -136,7 +136,7 @@ fn hit(request: &Request, site: &Site, tally: &Tally) -> Option<Response<BoxBody
         let id = movie_id(below.strip_prefix('/')?)?;
         (Route::Movie, movies::one_at_hand(headers, brings, site, id)?)
     };
-    tally.count(route, response.status(), response.body().size(), began.elapsed());
+    tally.count(route, response.status(), response.body(), began.elapsed());
     Some(response.into())
 }
 
@@ -165,7 +165,6 @@ async fn refuse(mut request: Request, site: Data<Site>, refused: Error, mut seen
     if site.draining.load(Ordering::Relaxed) {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
-    let bytes = if let BodySize::Sized(bytes) = response.body().size() { bytes } else { 0 };
-    seen.count(response.status().as_u16(), bytes);
+    seen.count(response.status().as_u16(), length(request.method(), response.body()));
     response.into()
 }

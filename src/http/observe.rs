@@ -90,10 +90,9 @@ impl Tally {
     }
 
     /// A GET was answered.
-    pub(super) fn count(&self, route: Route, status: StatusCode, body: BodySize, took: Duration) {
-        let bytes = if let BodySize::Sized(bytes) = body { bytes } else { 0 };
+    pub(super) fn count(&self, route: Route, status: StatusCode, body: &BoxBody, took: Duration) {
         self.0.began();
-        self.0.answered(route, Verb::Get, status.as_u16(), took, bytes);
+        self.0.answered(route, Verb::Get, status.as_u16(), took, length(&Method::GET, body));
     }
 }
 
@@ -154,7 +153,7 @@ impl Drop for Seen {
 }
 
 /// The length of a body as its head tells it; 0 where a HEAD has none.
-fn length<B: MessageBody>(method: &Method, body: &B) -> u64 {
+pub(super) fn length<B: MessageBody>(method: &Method, body: &B) -> u64 {
     match body.size() {
         BodySize::Sized(bytes) if *method != Method::HEAD => bytes,
         _ => 0,
