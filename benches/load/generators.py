@@ -91,10 +91,11 @@ def oha_figures(found):
 
 
 def oha_csv(url, lines, seconds, connections, rate=None):
-    """POSTs the lines of a file in turns: each answer's status, when it was sent and what it took. Those that wait for answers before they
-    send the next, or at a rate that does not wait.
+    """POSTs the lines of a file in turns, over so many connections: each its next line when the last is answered, or, with a rate, so
+    many a second in all, whether or not they are answered.
 
-    Times are seconds from the first one on. All that were sent are waited for, and one that breaks stops the run.
+    Of each answer its status, and in seconds when it was asked for, from the first on, and what it took. All are waited for at the end,
+    and one that is missing stops the run.
     """
     said = run(["oha", "--no-tui", "--output-format", "csv", "-m", "POST", "-c", str(connections), "-z", f"{seconds}s",
                 *(["-q", str(rate)] if rate else []),

@@ -21,7 +21,7 @@ use actix_http::{HttpMessage, Request, Response};
 use actix_service::{Service, ServiceFactory, forward_ready};
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceResponse;
-use actix_web::http::{ConnectionType, Method};
+use actix_web::http::Method;
 use actix_web::web::Data;
 use futures_util::future::{Either, FutureExt, LocalBoxFuture, MapOk, TryFutureExt};
 
@@ -29,7 +29,7 @@ use super::Site;
 use super::auth::Gate;
 use super::brings::Brings;
 use super::movies;
-use super::observe::{Requests, Route, Seen, Tally, length};
+use super::observe::{Requests, Route, Seen, Tally, close_while, length};
 use crate::catalogue::Error;
 use crate::domain::movie_id;
 
@@ -106,10 +106,13 @@ where
 
     fn call(&self, request: Request) -> Self::Future {
         if let Some(hot) = &self.hot {
-            if let Some(response) = hit(&request, &hot.site, &hot.tally) {
-                return Either::Left(Either::Left(ready(Ok(response))));
-            }
-            if let Some(refused) = refusal(&request, hot) {
+            if request.method() == Method::GET {
+                if let Some(response) = hit(&request, hot) {
+                    return Either::Left(Either::Left(ready(Ok(response))));
+                }
+            } else if request.method() == Method::POST
+                && let Some(refused) = refusal(&request, hot)
+            {
                 let seen = hot.tally.began_post(Route::Movies);
                 return Either::Left(Either::Right(
                     refuse(request, hot.site.clone(), refused, seen).map(Ok).boxed_local(),
@@ -120,12 +123,12 @@ where
     }
 }
 
-/// The answer to a request that is hot, and a hit.
-fn hit(request: &Request, site: &Site, tally: &Tally) -> Option<Response<BoxBody>> {
-    let headers = request.headers();
+/// The answer to a GET that is hot, and a hit.
+fn hit(request: &Request, hot: &OnWorker) -> Option<Response<BoxBody>> {
+    let (site, headers) = (&hot.site, request.headers());
     let brings = Brings::of(headers);
     // While draining, each answer says that its connection is closed: the layers do that.
-    if request.method() != Method::GET || brings.id || site.draining.load(Ordering::Relaxed) {
+    if brings.id || site.draining.load(Ordering::Relaxed) {
         return None;
     }
     let began = Instant::now();
@@ -136,17 +139,14 @@ fn hit(request: &Request, site: &Site, tally: &Tally) -> Option<Response<BoxBody
         let id = movie_id(below.strip_prefix('/')?)?;
         (Route::Movie, movies::one_at_hand(headers, brings, site, id)?)
     };
-    tally.count(route, response.status(), response.body(), began.elapsed());
+    hot.tally.count(route, response.status(), response.body(), began.elapsed());
     Some(response.into())
 }
 
-/// Why a movie that is sent is not taken, whatever it is.
+/// Why the movie that a POST sends is not taken, whatever it is.
 fn refusal(request: &Request, hot: &OnWorker) -> Option<Error> {
-    let (site, headers) = (&hot.site, request.headers());
-    if request.method() != Method::POST || site.draining.load(Ordering::Relaxed) {
-        return None;
-    }
-    let refused = site.catalogue.takes_writes().err()?;
+    let headers = request.headers();
+    let refused = hot.site.catalogue.takes_writes().err()?;
     let is_hot = request.uri().path_and_query()?.as_str() == MOVIES && !Brings::of(headers).id;
     (is_hot && hot.gate.lets_write(headers)).then_some(refused)
 }
@@ -162,9 +162,7 @@ async fn refuse(mut request: Request, site: Data<Site>, refused: Error, mut seen
         Err(problem) => problem,
     };
     let mut response = problem.answer(MOVIES);
-    if site.draining.load(Ordering::Relaxed) {
-        response.head_mut().set_connection_type(ConnectionType::Close);
-    }
+    close_while(&site.draining, &mut response);
     seen.count(response.status().as_u16(), length(request.method(), response.body()));
     response.into()
 }

@@ -21,10 +21,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use actix_web::Error;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::http::{ConnectionType, Method, StatusCode};
+use actix_web::{Error, HttpResponse};
 
 pub(super) use access::is_listened_to;
 pub(super) use ids::{TRACEPARENT, X_REQUEST_ID, request_id};
@@ -160,6 +160,14 @@ pub(super) fn length<B: MessageBody>(method: &Method, body: &B) -> u64 {
     }
 }
 
+/// While clients are to go elsewhere, an answer says that it is the last one of its connection: one that is kept would
+/// break under a later request, when the server is gone.
+pub(super) fn close_while<B>(draining: &AtomicBool, response: &mut HttpResponse<B>) {
+    if draining.load(Ordering::Relaxed) {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+}
+
 pin_project_lite::pin_project! {
     /// An answer on its way.
     pub(super) struct Observation<F> {
@@ -189,10 +197,7 @@ where
         };
         let bytes = length(response.request().method(), response.response().body());
         seen.count(response.status().as_u16(), bytes);
-        if worker.draining.load(Ordering::Relaxed) {
-            // A connection that is kept would break under a later request, when the server is gone.
-            response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-        }
+        close_while(&worker.draining, response.response_mut());
         let id = ids::settle(&mut response, worker.access_log.is_some());
         Poll::Ready(Ok(if let Some(proxies) = &worker.access_log {
             let line = Line::of(&response, proxies, id, seen.began);
