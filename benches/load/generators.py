@@ -94,8 +94,8 @@ def oha_csv(url, lines, seconds, connections, rate=None):
     """POSTs the lines of a file in turns, over so many connections: each its next line when the last is answered, or, with a rate, so
     many a second in all, whether or not they are answered.
 
-    Of each answer its status, and in seconds when it was asked for, from the first on, and what it took. All are waited for at the end,
-    and one that is missing stops the run.
+    Of each answer its status, and in seconds when it was asked for, from the first on, and what it took. All are waited for at the end.
+    oha leaves out what was not answered: only a run without any answer fails.
     """
     said = run(["oha", "--no-tui", "--output-format", "csv", "-m", "POST", "-c", str(connections), "-z", f"{seconds}s",
                 *(["-q", str(rate)] if rate else []),
