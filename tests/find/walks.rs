@@ -28,8 +28,7 @@ async fn write(marquee: &Marquee, stay: &[u64], passing: &mut Vec<u64>) {
         }
         1 if !passing.is_empty() => {
             let gone = passing.swap_remove(rand::random_range(0..passing.len()));
-            let gone = marquee.request(Method::DELETE, &format!("/v1/movies/{gone}")).send().await.unwrap();
-            assert_eq!(gone.status(), 204);
+            delete(marquee, &[gone]).await;
         }
         _ => {
             let patch = marquee.request(Method::PATCH, &format!("/v1/movies/{}", any(stay)));
@@ -84,19 +83,14 @@ on_every_database! {
             let (mut walked, mut prev, mut last) = (Vec::new(), None, Vec::new());
             while let Some(target) = next {
                 let answer = marquee.get(&target).await;
-                next = linked(&answer, "next");
-                let before = linked(&answer, "prev");
-                let page = movies(answer).await;
-                walked.extend(ids(&page));
-                // A page whose movies were all deleted meanwhile is empty, and leads nowhere.
-                if !page.is_empty() {
-                    (last, prev) = (page, before);
-                }
+                (next, prev) = (linked(&answer, "next"), linked(&answer, "prev"));
+                last = movies(answer).await;
+                walked.extend(ids(&last));
                 write(&marquee, &stay, &mut passing).await;
             }
             is_whole(&walked, &expected, &query);
 
-            // And back, from the last page on.
+            // And back, from the last page on, which is empty where all of it was deleted meanwhile.
             let mut back: Vec<u64> = ids(&last);
             while let Some(target) = prev {
                 let answer = marquee.get(&target).await;
@@ -110,6 +104,55 @@ on_every_database! {
         }
         stop.store(true, Ordering::Relaxed);
         writer.await.unwrap();
+    }
+}
+
+on_every_database! {
+    async fn an_empty_page_leads_back_to_what_is_left(db) {
+        let marquee = start(&db).await;
+        // Twins, so that the first page ends between two that nothing but the id tells apart.
+        let four = (1..=4).map(|n| json!({ "title": format!("Twin {n}"), "year": 1980 + n, "rating": n, "votes": n }));
+        let twins: Vec<Value> = four.flat_map(|movie| [movie.clone(), movie]).collect();
+        for sort in ["id", "-id", "title", "-rating", "-votes,-id", "year,-title"] {
+            for forward in [true, false] {
+                assert_eq!(marquee.post("/v1/movies", &json!(twins)).await.status(), 201);
+                let first = marquee.get(&format!("/v1/movies?sort={sort}&limit=3")).await;
+                let next = linked(&first, "next").unwrap();
+                let first = ids(&movies(first).await);
+                let second = marquee.get(&next).await;
+                let (prev, behind) = (linked(&second, "prev").unwrap(), linked(&second, "next").unwrap());
+                let second = ids(&movies(second).await);
+                let third = ids(&movies(marquee.get(&behind).await).await);
+
+                let (gone, left, to, rel, other) = if forward {
+                    ([second, third.clone()].concat(), first, next, "prev", "next")
+                } else {
+                    (first, second, prev, "next", "prev")
+                };
+                delete(&marquee, &gone).await;
+                let empty = marquee.get(&to).await;
+                let (back, on) = (linked(&empty, rel), linked(&empty, other));
+                assert!(ids(&movies(empty).await).is_empty(), "{sort}");
+                assert_eq!(on, None, "{sort}: {other} leads where nothing is");
+                let back = back.unwrap_or_else(|| panic!("{sort}: there is no {rel}"));
+                assert_eq!(ids(&movies(marquee.get(&back).await).await), left, "{sort}");
+
+                // And where nothing is left at all, there is nowhere to go.
+                delete(&marquee, &left).await;
+                if !forward {
+                    delete(&marquee, &third).await;
+                }
+                let empty = marquee.get(&to).await;
+                assert_eq!((linked(&empty, rel), linked(&empty, other)), (None, None), "{sort}");
+            }
+        }
+    }
+}
+
+async fn delete(marquee: &Marquee, ids: &[u64]) {
+    for id in ids {
+        let gone = marquee.request(Method::DELETE, &format!("/v1/movies/{id}")).send().await.unwrap();
+        assert_eq!(gone.status(), 204);
     }
 }
 

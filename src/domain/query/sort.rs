@@ -95,6 +95,14 @@ impl Sort {
         };
         Position { values: self.0.iter().filter_map(value).collect(), id: movie.id }
     }
+
+    /// The place right behind `place`, or right in front of it: none lies between, so what ends before the one behind
+    /// it, or begins after the one in front of it, has the movie of `place` itself. `None` where no id is left.
+    pub fn next_to(&self, place: &Position, behind: bool) -> Option<Position> {
+        let descending = self.0.last().is_some_and(|id| id.descending);
+        let id = if behind == descending { place.id.checked_sub(1) } else { place.id.checked_add(1) };
+        id.map(|id| Position { values: place.values.clone(), id })
+    }
 }
 
 impl Default for Sort {
@@ -120,7 +128,7 @@ impl fmt::Display for Sort {
     }
 }
 
-/// A place in an order: that of a movie, which need not be there any more.
+/// A place in an order: that of a movie, which need not be there any more, or one between two.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Position {
     /// What the movie has of each key but the id.

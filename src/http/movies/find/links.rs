@@ -37,6 +37,17 @@ pub(super) fn of(query: &Query, page: &Page) -> HeaderValue {
                 add("next", offset(at + limit));
             }
         }
+        // All that lay behind the cursor, or in front of it, is gone: what is there is on its other side.
+        (Start::After(place), None) if page.total > 0 => {
+            if let Some(behind) = query.sort.next_to(place, true) {
+                add("prev", by_cursor(&behind, true));
+            }
+        }
+        (Start::Before(place), None) if page.total > 0 => {
+            if let Some(in_front) = query.sort.next_to(place, false) {
+                add("next", by_cursor(&in_front, false));
+            }
+        }
         (_, None) => {}
         (start, Some((first_place, last_place))) => {
             let (before, after) = match start {
