@@ -13,15 +13,16 @@ use tokio::time::{sleep, timeout};
 use super::{Heard, Inner, heard, prefix};
 use crate::telemetry::RedisWork;
 
-/// To the end of making a connection: nobody waits for it.
-const CONNECT: Duration = Duration::from_secs(5);
+/// To the end of making a connection: whoever is not there by then is asked anew.
+const CONNECT: Duration = Duration::from_secs(2);
 /// How often a connection that nothing is asked on is tried: one whose other end went silent looks like any other.
 const TRY: Duration = Duration::from_secs(1);
-/// The pause before a connection is made anew: doubled each time, drawn at random around that.
+/// The pause before a connection is made anew: doubled each time, of which a half to the whole is drawn at random. The
+/// longest is short, since a Redis that is back is to be of use within two seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A connection that lasted so long was a good one.
-const LASTING: Duration = Duration::from_secs(10);
+const LASTING: Duration = Duration::from_secs(2);
 
 /// A connection, while there is one.
 #[derive(Default)]
@@ -84,7 +85,7 @@ pub(super) async fn keep(inner: Arc<Inner>, lane: fn(&Inner) -> &Lane, hear: Opt
         if began.elapsed() >= LASTING {
             pause = FIRST_PAUSE;
         }
-        sleep(pause.mul_f64(0.5 + rand::random::<f64>())).await;
+        sleep(pause.mul_f64(0.5 + 0.5 * rand::random::<f64>())).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
