@@ -28,6 +28,8 @@ mod page;
 mod plan;
 #[cfg(test)]
 mod race_eviction_during_join;
+#[cfg(test)]
+mod race_publish_against_publish;
 mod read;
 mod results;
 mod segment;
@@ -540,7 +542,7 @@ impl Catalogue {
         let (cached_bytes, cached_segments) = shared.cache.held();
         let pool = shared.store.pool_status();
         let head = shared.published.load().map(|manifest| manifest.head());
-        let (lag, seen) = shared.link.last_poll();
+        let (lag, seen) = shared.link.lag();
         Health {
             head,
             away: shared.link.away(),

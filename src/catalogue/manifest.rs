@@ -242,6 +242,12 @@ impl Published {
         }
         self.revision.send_replace(next.head.revision);
         if let Some(current) = current {
+            if next.epoch > current.epoch {
+                log::warn!(
+                    "the database has another history than revision {} of before, as one has that was restored: all of it is read anew",
+                    current.head.revision
+                );
+            }
             let gone = current
                 .segments
                 .iter()

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::{Object, PoolError, TimeoutType};
+use deadpool::managed::{Object, PoolError, TimeoutType, Timeouts};
 use diesel::QueryResult;
 use diesel::connection::InstrumentationEvent;
 use diesel_async::pooled_connection::AsyncDieselConnectionManager;
@@ -40,6 +40,10 @@ use crate::telemetry::{Metrics, Purpose};
 const KEPT_COMMITS: u64 = 10_000;
 /// The log is cut once in so many commits, not at each.
 const CUT_EVERY: u64 = 256;
+
+/// The limit of a step of who looks whether the database is there: long for a single row, and short for those who wait to
+/// write again once it is.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// What the sum of the pool's steps may take beyond one of them, so that a wait which takes all of its time
 /// is told as one.
@@ -131,19 +135,25 @@ impl Lease {
         match timeout(limit, step(object)).await {
             Ok(result) => result.map_err(|error| {
                 let error = error::of_query(error);
-                // Where one connection broke, its idle neighbours may have too: whoever tries again gets a
-                // new one.
-                if let (StoreError::Away(_), Some(pool)) = (&error, Object::pool(object)) {
-                    pool.retain(|_, _| false);
+                if matches!(error, StoreError::Away(_)) {
+                    drop_idle(object);
                 }
                 error
             }),
             // It is in the middle of an answer: not even a ROLLBACK may be asked of it.
             Err(_) => {
+                drop_idle(object);
                 drop(self.object.take().map(Object::take));
                 Err(StoreError::TimedOut(limit))
             }
         }
+    }
+}
+
+/// Where one connection broke, or is silent, its idle neighbours may be no better: whoever tries again gets a new one.
+fn drop_idle(object: &Object<AsyncDieselConnectionManager<Conn>>) {
+    if let Some(pool) = Object::pool(object) {
+        pool.retain(|_, _| false);
     }
 }
 
@@ -167,9 +177,6 @@ impl Sessions {
     ) -> Result<Self, StoreError> {
         let pool = Pool::builder(manager)
             .max_size(size)
-            .wait_timeout(Some(step))
-            .create_timeout(Some(step))
-            .recycle_timeout(Some(step))
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|e| StoreError::Misconfigured(e.to_string()))?;
@@ -178,7 +185,8 @@ impl Sessions {
 
     async fn lease(&self, purpose: Purpose) -> Result<Lease, StoreError> {
         // The pool limits each of its own steps; the limit around them holds for their sum.
-        let object = match timeout(self.step + SLACK, self.pool.get()).await {
+        let limits = Timeouts { wait: Some(self.step), create: Some(self.step), recycle: Some(self.step) };
+        let object = match timeout(self.step + SLACK, self.pool.timeout_get(&limits)).await {
             Ok(Ok(object)) => object,
             Ok(Err(PoolError::Timeout(TimeoutType::Wait))) => {
                 self.metrics.connection_timeouts.inc();
@@ -233,7 +241,13 @@ impl Sessions {
     }
 
     pub(in crate::store) async fn poll(&self) -> Result<Polled, StoreError> {
-        let (lease, row) = self.begin(Purpose::Poll, queries::polled).await.map_err(error::without_locks)?;
+        let look = Self { step: self.step.min(LOOK), ..self.clone() };
+        let polled = match look.begin(Purpose::Poll, queries::polled).await {
+            // One connection can be silent alone.
+            Err(StoreError::TimedOut(_)) => look.begin(Purpose::Poll, queries::polled).await,
+            polled => polled,
+        };
+        let (lease, row) = polled.map_err(error::without_locks)?;
         lease.release();
         Ok(rows::polled(row))
     }

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::support::{Marquee, Redis, TestDatabase};
 use crate::{
-    NEVER, create, health, joined, metric, on, ready, revision, see, until_metrics, until_seen, until_up,
+    NEVER, create, health, joined, metric, on, ready, revision, see, until, until_metrics, until_seen,
+    until_up,
 };
 
 /// Looks at the database so far.
@@ -66,6 +67,31 @@ on_every_database! {
         assert_eq!(cache["revision"], written);
         assert_eq!(health(&marquee, "redis").await.2["status"], "pass");
     }
+}
+
+/// Who sees that others wrote and cannot read what is behind, and says so when that has gone on for long; requests come all the
+/// same, since it serves what it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_catch_up_says_so() {
+    let db = TestDatabase::sqlite().await;
+    let marquee = ready(Marquee::prepare(db.url()).env("MARQUEE_SAMPLE", "off")).await;
+    create(&marquee, "a").await;
+    db.exec("ALTER TABLE segments RENAME TO elsewhere").await;
+    db.exec("UPDATE catalogue SET revision = revision + 1, stamp = stamp + 1").await;
+    until_metrics("what is behind", &marquee, |m| m["marquee_follower_behind_revisions"] == 1.0).await;
+    assert_eq!(health(&marquee, "follower").await.2["status"], "pass", "it may come yet");
+    until("a warning", &marquee, || async { health(&marquee, "follower").await.2["status"] == "warn" }).await;
+    let (status, word, follower) = health(&marquee, "follower").await;
+    assert_eq!(
+        (status, word.as_str(), &follower["behind_revisions"]),
+        (200, "warn", &1.into()),
+        "{follower}"
+    );
+    assert_eq!(see(&marquee).await.1, ["a"]);
+
+    db.exec("ALTER TABLE elsewhere RENAME TO segments").await;
+    until("the end of it", &marquee, || async { health(&marquee, "follower").await.1 == "pass" }).await;
+    assert_eq!(metric(&marquee, "marquee_follower_behind_revisions").await, 0.0);
 }
 
 /// Rings are of one database: those of another, and what is no ring, wake nobody.

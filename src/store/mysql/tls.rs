@@ -69,7 +69,8 @@ fn driver_opts(url: &Url, parameters: &[(String, String)]) -> Result<OptsBuilder
         .prefer_socket(false)
         // Diesel keeps the statements; a second cache would close them under it.
         .stmt_cache_size(Some(0))
-        // A server that vanished without a word is noticed.
+        // What is idle is asked for a sign of life, so that nobody on the way forgets it. That a server vanished without
+        // a word is noticed sooner: by the limit of each step.
         .tcp_keepalive(Some(KEEPALIVE_MS)))
 }
 
