@@ -19,20 +19,16 @@
 #[macro_use]
 mod support;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use support::{Marquee, TestDatabase};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, oneshot, watch};
-use tokio::task::{JoinHandle, yield_now};
+use support::{Marquee, Moment, TestDatabase, Wire};
+use tokio::sync::oneshot;
+use tokio::task::yield_now;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const RACES: u64 = 20_000;
@@ -154,10 +150,10 @@ on_every_server! {
     async fn a_commit_overtakes_a_load(db) {
         fill(&db).await;
         let wire = Wire::to(db.address().await).await;
-        let marquee = start(&db.url_through(wire.address)).await;
+        let marquee = start(&db.url_through(wire.address())).await;
         let before = marquee.metrics().await["marquee_segments_read_total"];
 
-        wire.arm();
+        wire.arm(Moment::LastQuestion);
         let slow = tokio::spawn(marquee.request(Method::GET, "/v1/movies").send());
         wire.is_held().await;
         let posted = marquee.post("/v1/movies", &json!({"title": "new"})).await;
@@ -186,10 +182,10 @@ on_every_server! {
     async fn anothers_commit_overtakes_a_load(db) {
         fill(&db).await;
         let wire = Wire::to(db.address().await).await;
-        let marquee = start(&db.url_through(wire.address)).await;
+        let marquee = start(&db.url_through(wire.address())).await;
         let other = start(db.url()).await;
 
-        wire.arm();
+        wire.arm(Moment::LastQuestion);
         let slow = tokio::spawn(marquee.request(Method::GET, "/v1/movies").send());
         wire.is_held().await;
         let deleted = other.request(Method::DELETE, "/v1/movies/1").send().await.unwrap();
@@ -248,78 +244,4 @@ async fn titles(response: Response) -> (u64, Vec<String>) {
     let revision = revision(&response);
     let movies: Vec<Value> = response.json().await.unwrap();
     (revision, movies.iter().map(|movie| movie["title"].as_str().unwrap().to_owned()).collect())
-}
-
-/// A wire to a server that can hold one connection: the first that asks for directors in a transaction that
-/// only reads. That is a load's last question; the view that it reads from is there by then.
-struct Wire {
-    address: SocketAddr,
-    hold: Arc<Hold>,
-    listening: JoinHandle<()>,
-}
-
-#[derive(Default)]
-struct Hold {
-    armed: AtomicBool,
-    held: Notify,
-    released: watch::Sender<bool>,
-}
-
-impl Wire {
-    async fn to(upstream: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let hold = Arc::new(Hold::default());
-        let shared = Arc::clone(&hold);
-        let listening = tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(upstream).await.unwrap();
-                client.set_nodelay(true).unwrap();
-                server.set_nodelay(true).unwrap();
-                let (from_client, mut to_client) = client.into_split();
-                let (mut from_server, to_server) = server.into_split();
-                tokio::spawn(statements(from_client, to_server, Arc::clone(&shared)));
-                tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
-            }
-        });
-        Self { address, hold, listening }
-    }
-
-    fn arm(&self) {
-        self.hold.armed.store(true, Ordering::SeqCst);
-    }
-
-    async fn is_held(&self) {
-        tokio::time::timeout(PATIENCE, self.hold.held.notified()).await.unwrap();
-    }
-
-    fn release(&self) {
-        self.hold.released.send_replace(true);
-    }
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        self.listening.abort();
-    }
-}
-
-async fn statements(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, hold: Arc<Hold>) -> Option<()> {
-    let mut reading = false;
-    loop {
-        let mut packet = vec![0; 4];
-        from.read_exact(&mut packet).await.ok()?;
-        let length = u32::from_le_bytes([packet[0], packet[1], packet[2], 0]) as usize;
-        packet.resize(4 + length, 0);
-        from.read_exact(&mut packet[4..]).await.ok()?;
-        let text = String::from_utf8_lossy(&packet);
-        if text.contains("START TRANSACTION") {
-            reading = text.contains("READ ONLY");
-        }
-        if reading && text.contains("movie_directors") && hold.armed.swap(false, Ordering::SeqCst) {
-            hold.held.notify_one();
-            hold.released.subscribe().wait_for(|released| *released).await.ok()?;
-        }
-        to.write_all(&packet).await.ok()?;
-    }
 }

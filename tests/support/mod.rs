@@ -2,7 +2,8 @@
 //!
 //! - [`TestDatabase`]: a database of its own for each test, on SQLite, MySQL or MariaDB
 //! - [`on_every_database!`]: one test body, run on all three
-//! - [`Proxy`]: a wire to MySQL that can be cut, stalled, slowed or led elsewhere, or lose the answer of a COMMIT
+//! - [`Proxy`]: a wire to MySQL that can be cut, stalled, slowed or led elsewhere, fall silent, or lose the answer of a COMMIT
+//! - [`Wire`]: another one, that holds a connection at a moment of its transaction
 //! - [`Redis`]: a Redis of its own for each test, that can be paused, killed and started again
 //! - [`replica`]: a replica as a library
 //! - [`Marquee`]: the real binary on a free port, its log, its metrics, and a client to it
@@ -19,12 +20,14 @@
 )]
 
 pub(crate) mod database;
+pub(crate) mod hold;
 pub(crate) mod library;
 pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod server;
 
 pub(crate) use database::{Engine, TestDatabase, run_on};
+pub(crate) use hold::{Moment, Wire};
 pub(crate) use library::replica;
 pub(crate) use proxy::{Mode, OnCommit, Proxy};
 pub(crate) use redis::Redis;

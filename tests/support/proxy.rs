@@ -59,6 +59,8 @@ struct Shared {
     upstream: Mutex<SocketAddr>,
     mode: watch::Sender<Mode>,
     open: watch::Sender<usize>,
+    /// How often the server vanished.
+    vanished: watch::Sender<u64>,
     armed: Mutex<VecDeque<(OnCommit, Mode)>>,
     /// A COMMIT that is delayed, and its connection.
     delayed: Mutex<Option<(TcpStream, Vec<u8>)>>,
@@ -86,6 +88,7 @@ impl Proxy {
             upstream: Mutex::new(upstream),
             mode: watch::Sender::new(Mode::Pass),
             open: watch::Sender::new(0),
+            vanished: watch::Sender::new(0),
             armed: Mutex::default(),
             delayed: Mutex::default(),
             accepted: AtomicU64::new(0),
@@ -124,6 +127,12 @@ impl Proxy {
     /// Leads new connections to another server, which has taken the place of the one before.
     pub(crate) fn redirect(&self, upstream: SocketAddr) {
         *self.shared.upstream.lock().unwrap() = upstream;
+    }
+
+    /// What is open is silent from now on, and is not closed either, as where a host is lost and another one takes its address:
+    /// new connections go through.
+    pub(crate) fn vanish(&self) {
+        self.shared.vanished.send_modify(|times| *times += 1);
     }
 
     /// Resets every connection; returns when all are gone.
@@ -201,7 +210,8 @@ async fn serve(mut client: TcpStream, shared: &Shared) {
     server.set_nodelay(true).ok();
     reset_when_closed(&server);
     let answer_lost = AtomicBool::new(false);
-    let mut mode = shared.mode.subscribe();
+    let (mut mode, mut vanished) = (shared.mode.subscribe(), shared.vanished.subscribe());
+    let mut is_gone = false;
     // Borrowed halves: owned ones would say goodbye in order when they are dropped.
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
@@ -216,7 +226,17 @@ async fn serve(mut client: TcpStream, shared: &Shared) {
         delayed = questions => delayed,
         _ = answers(from_server, to_client, shared, &answer_lost) => None,
         _ = mode.wait_for(|mode| *mode == Mode::Cut) => None,
+        _ = vanished.changed() => {
+            is_gone = true;
+            None
+        }
     };
+    if is_gone {
+        // With its host, what it was asked to do is gone as well.
+        drop(server);
+        mode.wait_for(|mode| *mode == Mode::Cut).await.ok();
+        return;
+    }
     if let Some((commit, then)) = delayed {
         *shared.delayed.lock().unwrap() = Some((server, commit));
         fire(shared, then);
