@@ -1,8 +1,11 @@
 //! A client of marquee that costs little: one connection that is kept, blocking, its bytes as they come.
+//!
+//! A patient one asks again where it is told 503, as clients should: what creates with the key that it came with.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -13,6 +16,8 @@ use super::words::{Ask, Content, How, Service, Told, split};
 
 /// Longer than marquee lets a request take.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// Until who is patient asks again: sooner than Retry-After says, so that there is more to check.
+const BREATH: Duration = Duration::from_millis(10);
 
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -20,6 +25,9 @@ pub(crate) struct Connection {
     buffer: Vec<u8>,
     /// The last collection that was seen, not coded and as gzip.
     last: [Option<Last>; 2],
+    patient: bool,
+    /// How often it asked again.
+    pub(crate) again: u64,
 }
 
 struct Last {
@@ -42,10 +50,28 @@ impl Connection {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { stream, buffer: Vec::new(), last: [None, None] }
+        Self { stream, buffer: Vec::new(), last: [None, None], patient: false, again: 0 }
+    }
+
+    /// One that asks again while it is told 503.
+    pub(crate) fn patient(address: SocketAddr) -> Self {
+        Self { patient: true, ..Self::to(address) }
     }
 
     fn request(&mut self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        let since = Instant::now();
+        loop {
+            let answer = self.once(method, path, headers, body);
+            if !self.patient || answer.status != 503 {
+                return answer;
+            }
+            assert!(since.elapsed() < PATIENCE, "{}", answer.surprise());
+            self.again += 1;
+            sleep(BREATH);
+        }
+    }
+
+    fn once(&mut self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
         let length =
             if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
         let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{headers}{length}\r\n{body}");
@@ -153,7 +179,10 @@ impl Service for Connection {
                     |title| json!({ "title": title, "genres": ["Drama", title], "directors": [title] });
                 let movies: Vec<_> = titles.iter().map(movie).collect();
                 let body = if let [one] = &movies[..] { one.to_string() } else { json!(movies).to_string() };
-                let answer = self.request("POST", "/v1/movies", "content-type: application/json\r\n", &body);
+                let key: u128 = rand::random();
+                let headers = format!("content-type: application/json\r\nidempotency-key: {key:032x}\r\n");
+                let headers = if self.patient { &headers } else { "content-type: application/json\r\n" };
+                let answer = self.request("POST", "/v1/movies", headers, &body);
                 assert_eq!(answer.status, 201, "{}", answer.surprise());
                 let movies = if titles.len() == 1 { vec![answer.body] } else { split(&answer.body) };
                 Told { revision: answer.revision, content: Content::Created(movies) }

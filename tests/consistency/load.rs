@@ -23,17 +23,27 @@ const STAY: u64 = 4;
 /// Movies that come and go: so many at most.
 const COME_AND_GO: usize = 24;
 
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Writes {
+    /// Movies are created, renamed and deleted.
+    All,
+    /// They are only created: of that alone it is told later whether it was done, where nothing could be told at once.
+    Creations,
+}
+
 /// What the clients know together.
 struct World {
+    writes: Writes,
     /// By replica: the newest revision that anybody was told by it.
     told: Vec<AtomicU64>,
     stay: Vec<u64>,
     come_and_go: Mutex<Vec<u64>>,
 }
 
-struct Client<S> {
+pub(crate) struct Client<S> {
     /// By replica.
-    services: Vec<S>,
+    pub(crate) services: Vec<S>,
     random: SmallRng,
     name: usize,
     titles: u64,
@@ -44,7 +54,7 @@ struct Client<S> {
 /// A run, which goes on for as long as it is told to.
 pub(crate) struct Load<S> {
     world: World,
-    clients: Vec<Client<S>>,
+    pub(crate) clients: Vec<Client<S>>,
     replay: Replay,
     pub(crate) operations: u64,
     pub(crate) writes: u64,
@@ -53,7 +63,7 @@ pub(crate) struct Load<S> {
 
 impl<S: Service> Load<S> {
     /// Each client has a service for each replica.
-    pub(crate) fn prepare(mut services: Vec<Vec<S>>, seed: u64) -> Self {
+    pub(crate) fn prepare(mut services: Vec<Vec<S>>, writes: Writes, seed: u64) -> Self {
         let mut random = SmallRng::seed_from_u64(seed);
         let first = &mut services[0][0];
         let titles = (1..SEGMENTS * 256).map(|n| format!("first {n}")).collect();
@@ -74,7 +84,7 @@ impl<S: Service> Load<S> {
             knows: begin.revision,
         });
         Self {
-            world: World { told, stay, come_and_go: Mutex::default() },
+            world: World { writes, told, stay, come_and_go: Mutex::default() },
             clients: clients.collect(),
             replay: Replay::from(begin.revision, split(&whole)),
             operations: 0,
@@ -164,9 +174,10 @@ impl<S: Service> Client<S> {
                 *titles += 1;
                 format!("{}-{titles}", self.name)
             };
-            return match random.random_range(0..4) {
+            let which = if world.writes == Writes::All { random.random_range(0..4) } else { 2 };
+            return match which {
                 0 | 1 => Ask::Rename(known(random, &world.stay, &come_and_go), titles(&mut self.titles)),
-                2 if come_and_go.len() < COME_AND_GO => {
+                2 if come_and_go.len() < COME_AND_GO || world.writes == Writes::Creations => {
                     Ask::Create((0..random.random_range(1..3)).map(|_| titles(&mut self.titles)).collect())
                 }
                 _ if come_and_go.is_empty() => Ask::Create(vec![titles(&mut self.titles)]),
