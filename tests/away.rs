@@ -1,8 +1,8 @@
 //! The database goes away and comes back, or takes no writes, or nobody in, or is slow: cached reads go on, writes are
 //! refused at once, and nobody has to mend anything.
 //!
-//! `MARQUEE_TEST_AWAY_S` says for how long cached reads go on while it is away; how many they were, and how soon all was as
-//! before, is printed.
+//! `MARQUEE_TEST_AWAY_S` says for how long cached reads go on while it is away, and `MARQUEE_TEST_RECOVERY_MS` how soon a write must
+//! succeed once it is back; how many reads they were, and how soon that was, is printed.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -30,8 +30,12 @@ const LIMIT: Duration = Duration::from_secs(6);
 const AT_ONCE: Duration = Duration::from_secs(3);
 /// What a request may take beyond its limit, on a machine that is busy.
 const SLACK: Duration = Duration::from_secs(10);
-/// How long recovery may take, on a disk that is slow as well.
+/// How long recovery may take where MARQUEE_TEST_RECOVERY_MS says nothing, on a disk that is slow as well.
 const RECOVERY: Duration = Duration::from_secs(30);
+/// Lists that are asked for at once: each has a connection of its own.
+const AT_A_TIME: usize = 8;
+/// Connections that idle where one is to be lost with all others.
+const IDLE: usize = 4;
 /// For how long cached reads are looked at, where nothing else is said.
 const MOMENT: Duration = Duration::from_millis(500);
 /// How long it may take until somebody notices.
@@ -69,6 +73,82 @@ on_every_server! {
     /// Bytes come all the time, and never a whole answer: limits are of answers, not of bytes.
     async fn trickles(db) {
         hangs(&db, Proxy::trickle).await;
+    }
+
+    /// Its host is lost without a word, and another one takes its address: what idles in the pool is silent for good.
+    async fn vanished(db) {
+        let proxy = Proxy::to(db.address().await).await;
+        let mut marquee = started(&db.url_through(proxy.address())).await;
+        for round in 0..2 {
+            let mut asked = round * 1000..;
+            while proxy.open() < IDLE {
+                let lists: Vec<String> = asked.by_ref().take(AT_A_TIME).map(|n| format!("/v1/movies?votes={n}..")).collect();
+                for answer in futures_util::future::join_all(lists.iter().map(|list| marquee.get(list))).await {
+                    assert_eq!(answer.status(), 200);
+                }
+            }
+            proxy.vanish();
+            let since = Instant::now();
+            // Whatever is begun on a connection that is silent ends within its limit, and is never promised falsely.
+            loop {
+                let (reads, write) = tokio::join!(cached_reads(&marquee, MOMENT), timed(post(&marquee, "Lost")));
+                reads.unwrap();
+                let (took, answer) = write;
+                assert!(took < LIMIT + SLACK, "a write took {took:?}");
+                if answer.status() == 201 {
+                    break;
+                }
+                assert!(["not-executed", "outcome-unknown"].contains(&&*problem(answer).await));
+                assert!(since.elapsed() < PATIENCE, "nobody finds its successor:\n{}", marquee.log());
+            }
+            println!("a write succeeded {:?} after its host was lost", since.elapsed());
+            recovered(&db, &marquee, round).await;
+        }
+        assert!(marquee.terminate().await.success());
+    }
+
+    /// Who hardly ever looks for others' writes finds it as soon.
+    async fn cut_off_from_one_that_hardly_polls(db) {
+        let proxy = Proxy::to(db.address().await).await;
+        let url = db.url_through(proxy.address());
+        let limit = LIMIT.as_millis().to_string();
+        let prepared = prepare(&url).env("MARQUEE_POLL_MS", "3600000").env("MARQUEE_REQUEST_TIMEOUT_MS", &limit);
+        let mut marquee = prepared.start().await;
+        marquee.wait_ready().await;
+        fill(&marquee).await;
+        for round in 0..2 {
+            proxy.cut().await;
+            // Nobody looks: a write is the first to notice.
+            assert_eq!(problem(post(&marquee, "Refused").await).await, "not-executed");
+            while_away(&marquee).await;
+            proxy.pass();
+            recovered(&db, &marquee, round).await;
+        }
+        assert!(marquee.terminate().await.success());
+    }
+
+    /// A list that takes longer than it may says nothing of the database: writes go on.
+    async fn a_list_that_takes_too_long(db) {
+        let mut marquee = prepare(db.url()).env("MARQUEE_REQUEST_TIMEOUT_MS", "2000").start().await;
+        marquee.wait_ready().await;
+        fill(&marquee).await;
+        let mut lock = db.connect().await;
+        // What a list reads, and a write does not.
+        lock.query_drop("LOCK TABLES movie_words WRITE").await.unwrap();
+        let list = tokio::spawn(marquee.request(Method::GET, "/v1/movies?q=before").send());
+        while !list.is_finished() {
+            let answer = marquee.get("/v1/movies").await;
+            assert_eq!(answer.headers()["cache-status"], "marquee; hit");
+            let sent = marquee.request(Method::DELETE, "/v1/movies/99").send().await.unwrap();
+            assert_eq!(sent.status(), 404, "{}", sent.text().await.unwrap());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(list.await.unwrap().unwrap().status(), 503);
+        marquee.wait_for_log("a load failed: the database did not answer within").await;
+        lock.query_drop("UNLOCK TABLES").await.unwrap();
+        assert!(!marquee.log().contains("writes are refused"), "{}", marquee.log());
+        recovered(&db, &marquee, 0).await;
+        assert!(marquee.terminate().await.success());
     }
 
     /// Late is not away: what is cached is there at once, and what is not waits, and is right.
@@ -345,17 +425,19 @@ async fn while_away(marquee: &Marquee) {
 
 /// All is as before, soon after the database's return.
 async fn recovered(db: &TestDatabase, marquee: &Marquee, round: u64) {
+    let most = std::env::var("MARQUEE_TEST_RECOVERY_MS")
+        .map_or(RECOVERY, |ms| Duration::from_millis(ms.parse().unwrap()));
     let since = Instant::now();
     loop {
         let answer = post(marquee, &format!("Recovered {round}")).await;
         if answer.status() == 201 {
             break;
         }
-        assert!(since.elapsed() < RECOVERY, "{}\n{}", answer.text().await.unwrap(), marquee.log());
+        assert!(since.elapsed() < most, "{}\n{}", answer.text().await.unwrap(), marquee.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let took = since.elapsed();
-    assert!(took < RECOVERY, "recovery took {took:?}");
+    assert!(took < most, "recovery took {took:?}");
     println!("a write succeeded {took:?} after the database came back");
     let answer = marquee.get("/v1/movies").await;
     assert_eq!(answer.status(), 200);

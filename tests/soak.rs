@@ -38,8 +38,9 @@ const WRITERS: usize = 4;
 /// Movies that each writer leaves in the collection.
 const KEPT: usize = 150;
 /// What a failure may be.
-const NAMED: [&str; 4] =
-    ["/problems/database-away", "/problems/timeout", "/problems/not-executed", "/problems/outcome-unknown"];
+const NAMED: [&str; 4] = ["/problems/database-away", "/problems/timeout", "/problems/not-executed", UNKNOWN];
+/// What a write may have come to that nobody should simply send again: no Retry-After is with it.
+const UNKNOWN: &str = "/problems/outcome-unknown";
 /// No request is to take longer, whatever fails: its limit is 10 s, and the machine has other things to do.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -163,11 +164,11 @@ impl World {
                 return Some(answer);
             }
             Ok(answer) => {
-                let promises = answer.status() == 503 && answer.headers().contains_key("retry-after");
-                let status = answer.status();
+                let (status, later) = (answer.status(), answer.headers().contains_key("retry-after"));
                 let problem: Value = answer.json().await.unwrap_or_default();
                 let kind = problem["type"].as_str().unwrap_or("no problem");
-                if promises { kind.to_owned() } else { format!("{status} {kind}") }
+                let is_told = status == 503 && later == (kind != UNKNOWN);
+                if is_told { kind.to_owned() } else { format!("{status}, Retry-After {later}, {kind}") }
             }
             Err(error) => format!("no answer: {error:?}"),
         };
