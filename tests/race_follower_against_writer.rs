@@ -14,7 +14,7 @@
 //!
 //! A wire holds the connection of the one until the other has gone by. What is current never falls back, and whoever is
 //! acknowledged is seen.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 
 #[macro_use]
 mod support;

@@ -25,7 +25,7 @@ use diesel_async::pooled_connection::AsyncDieselConnectionManager;
 use diesel_async::{AsyncConnection, SimpleAsyncConnection};
 use tokio::time::timeout;
 
-use super::{BEGIN_READ, BEGIN_WRITE, Conn, LIST, queries};
+use super::{BEGIN_LIMIT, BEGIN_READ, BEGIN_WRITE, Conn, LIST, queries};
 use crate::domain::{DirectorName, Genre, GenreName, Movie, slug};
 use crate::store::derive::{KeysRow, word_rows};
 use crate::store::model::{
@@ -33,17 +33,13 @@ use crate::store::model::{
 };
 use crate::store::numbering::Numbering;
 use crate::store::rows::{self, CatalogueRow, LinkTuple, NewDirectorRow, NewGenreRow, SegmentRow};
-use crate::store::{PoolStatus, StoreError, error};
+use crate::store::{LOOK, PoolStatus, StoreError, error};
 use crate::telemetry::{Metrics, Purpose};
 
 /// How many commits the log keeps. A replica that slept through more of them loads its manifest anew.
 const KEPT_COMMITS: u64 = 10_000;
 /// The log is cut once in so many commits, not at each.
 const CUT_EVERY: u64 = 256;
-
-/// The limit of a step of who looks whether the database is there: long for a single row, and short for those who wait to
-/// write again once it is.
-const LOOK: Duration = Duration::from_secs(2);
 
 /// What the sum of the pool's steps may take beyond one of them, so that a wait which takes all of its time
 /// is told as one.
@@ -128,7 +124,15 @@ impl Lease {
         &mut self,
         step: impl AsyncFnOnce(&mut Conn) -> QueryResult<T>,
     ) -> Result<T, StoreError> {
-        let limit = self.step;
+        self.run_within(self.step, step).await
+    }
+
+    /// The same within another limit.
+    async fn run_within<T>(
+        &mut self,
+        limit: Duration,
+        step: impl AsyncFnOnce(&mut Conn) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
         let Some(object) = self.object.as_mut() else {
             return Err(StoreError::Away("the connection was given back".to_owned()));
         };
@@ -221,32 +225,31 @@ impl Sessions {
         Ok(value)
     }
 
-    /// Leases a connection and runs the first step on it. A pooled connection may have died since its last
-    /// use, and so its idle neighbours: then all of them go, and a new one is tried.
+    /// Leases a connection and runs the first step on it, within a limit. A pooled connection may have died since its last
+    /// use, with or without a word, and so its idle neighbours: then all of them go, and a new one is tried.
     async fn begin<T>(
         &self,
         purpose: Purpose,
+        limit: Duration,
         step: impl AsyncFn(&mut Conn) -> QueryResult<T>,
     ) -> Result<(Lease, T), StoreError> {
+        let limit = limit.min(self.step);
         let mut lease = self.lease(purpose).await?;
-        match lease.run(&step).await {
+        match lease.run_within(limit, &step).await {
             Ok(value) => return Ok((lease, value)),
             Err(StoreError::Away(_)) => {}
+            Err(StoreError::TimedOut(_)) if limit <= LOOK => {}
             Err(error) => return Err(error),
         };
         drop(lease);
         let mut lease = self.lease(purpose).await?;
-        let value = lease.run(&step).await?;
+        let value = lease.run_within(limit, &step).await?;
         Ok((lease, value))
     }
 
     pub(in crate::store) async fn poll(&self) -> Result<Polled, StoreError> {
         let look = Self { step: self.step.min(LOOK), ..self.clone() };
-        let polled = match look.begin(Purpose::Poll, queries::polled).await {
-            // One connection can be silent alone.
-            Err(StoreError::TimedOut(_)) => look.begin(Purpose::Poll, queries::polled).await,
-            polled => polled,
-        };
+        let polled = look.begin(Purpose::Poll, LOOK, queries::polled).await;
         let (lease, row) = polled.map_err(error::without_locks)?;
         lease.release();
         Ok(rows::polled(row))
@@ -254,26 +257,23 @@ impl Sessions {
 
     pub(in crate::store) async fn snapshot(&self, purpose: Purpose) -> Result<Snapshot, StoreError> {
         let begin = async |conn: &mut Conn| conn.batch_execute(BEGIN_READ).await;
-        let (lease, ()) = self.begin(purpose, begin).await.map_err(error::without_locks)?;
+        let (lease, ()) = self.begin(purpose, BEGIN_LIMIT, begin).await.map_err(error::without_locks)?;
         Ok(Snapshot { lease, metrics: self.metrics.clone() })
     }
 
     pub(in crate::store) async fn begin_write(&self) -> Result<WriteTx, StoreError> {
-        let lock = async |conn: &mut Conn| {
-            conn.batch_execute(BEGIN_WRITE).await?;
-            super::catalogue_row_locked(conn).await
-        };
-        let (lease, row) = self.begin_locked(lock).await?;
+        let (lease, row) = self.begin_locked(super::catalogue_row_locked).await?;
         Ok(WriteTx { lease, row, metrics: self.metrics.clone() })
     }
 
-    /// As [`Self::begin`], of a transaction whose first step takes the lock that orders it: [`Lease::commit`] or
-    /// [`Lease::rollback`] ends it.
+    /// Begins a transaction, whose first step takes the lock that orders it: [`Lease::commit`] or [`Lease::rollback`] ends it.
     async fn begin_locked<T>(
         &self,
         lock: impl AsyncFn(&mut Conn) -> QueryResult<T>,
     ) -> Result<(Lease, T), StoreError> {
-        let (mut lease, locked) = self.begin(Purpose::Write, lock).await?;
+        let begin = async |conn: &mut Conn| conn.batch_execute(BEGIN_WRITE).await;
+        let (mut lease, ()) = self.begin(Purpose::Write, BEGIN_LIMIT, begin).await?;
+        let locked = lease.run(lock).await?;
         if self.local_locks.load(Ordering::Relaxed) {
             lease.run(async |conn| conn.batch_execute(TOGETHER).await).await?;
             lease.together = true;
