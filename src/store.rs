@@ -35,9 +35,6 @@ use crate::telemetry::{Metrics, Purpose};
 
 /// How many movies are made findable in one transaction.
 const DERIVE_BATCH: usize = 1000;
-/// The longest that what waits for nobody may take, a look at one row or the begin of a transaction, before the connection is taken
-/// to be silent and another one is tried: long for that, and short for those who wait to write again.
-const LOOK: Duration = Duration::from_secs(2);
 
 /// How a store is opened.
 #[derive(Debug, Clone)]

@@ -209,7 +209,7 @@ on_every_server! {
         let operations = (operations() / GROWING).max(OPERATIONS / COSTLY);
         let load = spawn_blocking(move || run(load, operations, || count.load(Ordering::SeqCst) >= FAULTS).1);
         while !load.is_finished() {
-            let fault = faults.fetch_add(1, Ordering::SeqCst);
+            let fault = faults.load(Ordering::SeqCst);
             let fired = wire.fired();
             match fault % 6 {
                 0 => wire.cut().await,
@@ -225,6 +225,7 @@ on_every_server! {
                 assert!(since.elapsed() < PATIENCE, "nobody commits:\n{}", marquee.log());
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
+            faults.fetch_add(1, Ordering::SeqCst);
             wire.pass();
             tokio::time::sleep(Duration::from_millis(rand::random_range(0..1000))).await;
         }

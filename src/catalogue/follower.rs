@@ -1,7 +1,8 @@
 //! The follower: learns of revisions that other processes committed, and of tokens that were made or revoked.
 //!
-//! The revision row is the truth; it is polled, and while the database is away that is how it is found again. A reader that waits for a revision rings, and so does, by way of Redis,
-//! who committed one: the next poll is made at once. What was missed costs one poll, never correctness.
+//! The revision row is the truth; it is polled, and while the database is away that is how it is found again. A reader that
+//! waits for a revision rings, and so does, by way of Redis, who committed one, and whoever doubts that the database is there:
+//! the next poll is made at once. What was missed costs one poll, never correctness.
 
 use std::sync::Arc;
 use std::time::Duration;

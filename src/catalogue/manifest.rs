@@ -244,7 +244,8 @@ impl Published {
         if let Some(current) = current {
             if next.epoch > current.epoch {
                 log::warn!(
-                    "the database has another history than revision {} of before, as one has that was restored: all of it is read anew",
+                    "revision {} is not in the database's log of commits: it has another history (was it restored?), or commits have \
+                     been missed for long; all of it is read anew",
                     current.head.revision
                 );
             }

@@ -68,22 +68,22 @@ pub(super) async fn keep(inner: Arc<Inner>, lane: fn(&Inner) -> &Lane, hear: Opt
         }
     };
     loop {
-        let began = Instant::now();
         match inner.connect(hear.as_ref()).await {
             Ok(connection) => {
                 lane.current.store(Some(Arc::new(connection)));
                 tried(&inner);
                 inner.found();
+                let began = Instant::now();
                 inner.tend(lane, hear.as_ref()).await;
+                if began.elapsed() >= LASTING {
+                    pause = FIRST_PAUSE;
+                }
             }
             Err(reason) => {
                 inner.metrics.redis_errors(RedisWork::Connect).inc();
                 inner.lost(&reason);
                 tried(&inner);
             }
-        }
-        if began.elapsed() >= LASTING {
-            pause = FIRST_PAUSE;
         }
         sleep(pause.mul_f64(0.5 + 0.5 * rand::random::<f64>())).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

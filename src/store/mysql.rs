@@ -13,7 +13,6 @@ mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
@@ -27,7 +26,7 @@ pub(super) use session::{Snapshot, WriteTx};
 
 use super::rows::{CatalogueRow, only};
 use super::schema::{catalogue, token_state};
-use super::{LOOK, Prepared, StoreError, StoreOptions, error, pending};
+use super::{Prepared, StoreError, StoreOptions, error, pending};
 use crate::telemetry::{Metrics, Purpose};
 use session::Sessions;
 
@@ -39,8 +38,8 @@ const LIST: usize = 1000;
 const BEGIN_READ: &str = "START TRANSACTION READ ONLY";
 /// No view is made before the lock of the revision row is had: a locking read makes none.
 const BEGIN_WRITE: &str = "START TRANSACTION READ WRITE";
-/// The longest that either of them may take: they wait for nobody.
-const BEGIN_LIMIT: Duration = LOOK;
+/// Whether either of them waits for a lock.
+const BEGIN_WAITS: bool = false;
 /// What is opened when `MARQUEE_POOL_SIZE` says nothing.
 const POOL_SIZE: usize = 100;
 /// Connections that are left to others when the pool must be smaller than was asked for.

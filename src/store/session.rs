@@ -25,7 +25,7 @@ use diesel_async::pooled_connection::AsyncDieselConnectionManager;
 use diesel_async::{AsyncConnection, SimpleAsyncConnection};
 use tokio::time::timeout;
 
-use super::{BEGIN_LIMIT, BEGIN_READ, BEGIN_WRITE, Conn, LIST, queries};
+use super::{BEGIN_READ, BEGIN_WAITS, BEGIN_WRITE, Conn, LIST, queries};
 use crate::domain::{DirectorName, Genre, GenreName, Movie, slug};
 use crate::store::derive::{KeysRow, word_rows};
 use crate::store::model::{
@@ -33,13 +33,17 @@ use crate::store::model::{
 };
 use crate::store::numbering::Numbering;
 use crate::store::rows::{self, CatalogueRow, LinkTuple, NewDirectorRow, NewGenreRow, SegmentRow};
-use crate::store::{LOOK, PoolStatus, StoreError, error};
+use crate::store::{PoolStatus, StoreError, error};
 use crate::telemetry::{Metrics, Purpose};
 
 /// How many commits the log keeps. A replica that slept through more of them loads its manifest anew.
 const KEPT_COMMITS: u64 = 10_000;
 /// The log is cut once in so many commits, not at each.
 const CUT_EVERY: u64 = 256;
+
+/// The longest that what waits for nobody may take, a look at one row or a server's begin of a transaction, before its connection
+/// is taken to be silent and another one is tried: long for that, and short for those who wait to write again.
+const QUICK: Duration = Duration::from_secs(2);
 
 /// What the sum of the pool's steps may take beyond one of them, so that a wait which takes all of its time
 /// is told as one.
@@ -139,25 +143,19 @@ impl Lease {
         match timeout(limit, step(object)).await {
             Ok(result) => result.map_err(|error| {
                 let error = error::of_query(error);
-                if matches!(error, StoreError::Away(_)) {
-                    drop_idle(object);
+                // Where one connection broke, its idle neighbours may have too: whoever tries again gets a
+                // new one.
+                if let (StoreError::Away(_), Some(pool)) = (&error, Object::pool(object)) {
+                    pool.retain(|_, _| false);
                 }
                 error
             }),
             // It is in the middle of an answer: not even a ROLLBACK may be asked of it.
             Err(_) => {
-                drop_idle(object);
                 drop(self.object.take().map(Object::take));
                 Err(StoreError::TimedOut(limit))
             }
         }
-    }
-}
-
-/// Where one connection broke, or is silent, its idle neighbours may be no better: whoever tries again gets a new one.
-fn drop_idle(object: &Object<AsyncDieselConnectionManager<Conn>>) {
-    if let Some(pool) = Object::pool(object) {
-        pool.retain(|_, _| false);
     }
 }
 
@@ -225,20 +223,32 @@ impl Sessions {
         Ok(value)
     }
 
-    /// Leases a connection and runs the first step on it, within a limit. A pooled connection may have died since its last
-    /// use, with or without a word, and so its idle neighbours: then all of them go, and a new one is tried.
+    /// The limit of a step that waits for nobody. There is none on a node of a cluster, where each waits for what the others
+    /// committed.
+    fn quick(&self, waits: bool) -> Option<Duration> {
+        (!waits && !self.local_locks.load(Ordering::Relaxed)).then(|| self.step.min(QUICK))
+    }
+
+    /// Leases a connection and runs the first step on it, which may wait for a lock. A pooled connection may have died since its
+    /// last use, with or without a word, and so its idle neighbours: then all of them go, and a new one is tried.
     async fn begin<T>(
         &self,
         purpose: Purpose,
-        limit: Duration,
+        waits: bool,
         step: impl AsyncFn(&mut Conn) -> QueryResult<T>,
     ) -> Result<(Lease, T), StoreError> {
-        let limit = limit.min(self.step);
+        let quick = self.quick(waits);
+        let limit = quick.unwrap_or(self.step);
         let mut lease = self.lease(purpose).await?;
         match lease.run_within(limit, &step).await {
             Ok(value) => return Ok((lease, value)),
             Err(StoreError::Away(_)) => {}
-            Err(StoreError::TimedOut(_)) if limit <= LOOK => {}
+            Err(error @ StoreError::TimedOut(_)) => {
+                self.pool.retain(|_, _| false);
+                if quick.is_none() {
+                    return Err(error);
+                }
+            }
             Err(error) => return Err(error),
         };
         drop(lease);
@@ -248,8 +258,8 @@ impl Sessions {
     }
 
     pub(in crate::store) async fn poll(&self) -> Result<Polled, StoreError> {
-        let look = Self { step: self.step.min(LOOK), ..self.clone() };
-        let polled = look.begin(Purpose::Poll, LOOK, queries::polled).await;
+        let look = Self { step: self.quick(false).unwrap_or(self.step), ..self.clone() };
+        let polled = look.begin(Purpose::Poll, false, queries::polled).await;
         let (lease, row) = polled.map_err(error::without_locks)?;
         lease.release();
         Ok(rows::polled(row))
@@ -257,7 +267,7 @@ impl Sessions {
 
     pub(in crate::store) async fn snapshot(&self, purpose: Purpose) -> Result<Snapshot, StoreError> {
         let begin = async |conn: &mut Conn| conn.batch_execute(BEGIN_READ).await;
-        let (lease, ()) = self.begin(purpose, BEGIN_LIMIT, begin).await.map_err(error::without_locks)?;
+        let (lease, ()) = self.begin(purpose, BEGIN_WAITS, begin).await.map_err(error::without_locks)?;
         Ok(Snapshot { lease, metrics: self.metrics.clone() })
     }
 
@@ -272,7 +282,7 @@ impl Sessions {
         lock: impl AsyncFn(&mut Conn) -> QueryResult<T>,
     ) -> Result<(Lease, T), StoreError> {
         let begin = async |conn: &mut Conn| conn.batch_execute(BEGIN_WRITE).await;
-        let (mut lease, ()) = self.begin(Purpose::Write, BEGIN_LIMIT, begin).await?;
+        let (mut lease, ()) = self.begin(Purpose::Write, BEGIN_WAITS, begin).await?;
         let locked = lease.run(lock).await?;
         if self.local_locks.load(Ordering::Relaxed) {
             lease.run(async |conn| conn.batch_execute(TOGETHER).await).await?;

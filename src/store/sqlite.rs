@@ -12,7 +12,6 @@ mod session;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -38,8 +37,8 @@ const LIST: usize = 1000;
 const BEGIN_READ: &str = "BEGIN DEFERRED";
 /// The lock is had at once, before anything is read.
 const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
-/// The longest that either of them may take: as long as any step, since they wait for who has the lock.
-const BEGIN_LIMIT: Duration = Duration::MAX;
+/// Whether either of them waits for a lock.
+const BEGIN_WAITS: bool = true;
 /// What is opened when `MARQUEE_POOL_SIZE` says nothing: readers do not wait for the writer, and each
 /// costs a page cache.
 const POOL_SIZE: usize = 8;
@@ -235,7 +234,7 @@ fn into_wal(conn: &mut SqliteConnection) -> Result<(), StoreError> {
         match conn.batch_execute("PRAGMA journal_mode = WAL").map_err(error::of_query) {
             Err(StoreError::Contended(_)) if tries < 100 => {
                 tries += 1;
-                std::thread::sleep(Duration::from_millis(50));
+                std::thread::sleep(std::time::Duration::from_millis(50));
             }
             result => return result,
         }

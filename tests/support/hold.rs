@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use super::proxy::is_commit;
+use super::proxy::{is_commit, read_packet};
 
 /// How long what must come is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -115,11 +115,7 @@ async fn statements(
 ) -> Option<()> {
     let mut reading = false;
     loop {
-        let mut packet = vec![0; 4];
-        from.read_exact(&mut packet).await.ok()?;
-        let length = u32::from_le_bytes([packet[0], packet[1], packet[2], 0]) as usize;
-        packet.resize(4 + length, 0);
-        from.read_exact(&mut packet[4..]).await.ok()?;
+        let packet = read_packet(&mut from).await?;
         let text = String::from_utf8_lossy(&packet);
         if text.contains("START TRANSACTION") {
             reading = text.contains("READ ONLY");

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -234,7 +234,12 @@ async fn serve(mut client: TcpStream, shared: &Shared) {
     if is_gone {
         // With its host, what it was asked to do is gone as well.
         drop(server);
-        mode.wait_for(|mode| *mode == Mode::Cut).await.ok();
+        let mut ignored = [0; 1024];
+        let given_up = async { while client.read(&mut ignored).await.is_ok_and(|n| n > 0) {} };
+        tokio::select! {
+            () = given_up => {}
+            _ = mode.wait_for(|mode| *mode == Mode::Cut) => {}
+        }
         return;
     }
     if let Some((commit, then)) = delayed {
@@ -252,11 +257,7 @@ async fn statements(
     answer_lost: &AtomicBool,
 ) -> Option<(Vec<u8>, Mode)> {
     loop {
-        let mut packet = vec![0; 4];
-        from.read_exact(&mut packet).await.ok()?;
-        let length = u32::from_le_bytes([packet[0], packet[1], packet[2], 0]);
-        packet.resize(4 + length as usize, 0);
-        from.read_exact(&mut packet[4..]).await.ok()?;
+        let packet = read_packet(&mut from).await?;
         passing(shared).await?;
         if is_commit(&packet) {
             shared.commits.fetch_add(1, Ordering::SeqCst);
@@ -342,6 +343,16 @@ async fn passing(shared: &Shared) -> Option<Mode> {
         tokio::time::sleep(by).await;
     }
     (now != Mode::Cut).then_some(now)
+}
+
+/// The next packet of a client, with its head.
+pub(crate) async fn read_packet(from: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
+    let mut packet = vec![0; 4];
+    from.read_exact(&mut packet).await.ok()?;
+    let length = u32::from_le_bytes([packet[0], packet[1], packet[2], 0]);
+    packet.resize(4 + length as usize, 0);
+    from.read_exact(&mut packet[4..]).await.ok()?;
+    Some(packet)
 }
 
 /// A command packet (sequence 0) with COM_QUERY (3) and the statement COMMIT, alone or behind others.

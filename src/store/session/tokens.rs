@@ -3,14 +3,12 @@
 //! The one row of `token_state` is to tokens what that of `catalogue` is to movies: whoever changes them holds its
 //! lock. So neither waits for the other, and tokens do not raise the revision.
 
-use std::time::Duration;
-
 use diesel::prelude::*;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use jiff::Timestamp;
 
 use super::super::token_state_locked;
-use super::{BEGIN_READ, Conn, Sessions};
+use super::{BEGIN_READ, BEGIN_WAITS, Conn, Sessions};
 use crate::domain::{Digest, Invalid, Role, Token, TokenName};
 use crate::store::StoreError;
 use crate::store::model::{TokenChange, TokenTable};
@@ -27,7 +25,7 @@ impl Sessions {
             conn.batch_execute("ROLLBACK").await?;
             Ok((state, rows))
         };
-        let (lease, (state, rows)) = self.begin(Purpose::Load, Duration::MAX, read).await?;
+        let (lease, (state, rows)) = self.begin(Purpose::Load, BEGIN_WAITS, read).await?;
         lease.release();
         Ok(table(state, rows))
     }
