@@ -17,7 +17,7 @@ use proptest::test_runner::{Config, TestRunner};
 use reqwest::header::{CONTENT_TYPE, IF_MATCH};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use support::{Marquee, TestDatabase};
+use support::{Marquee, TestDatabase, revision};
 
 const PATCH_JSON: &str = "application/merge-patch+json";
 
@@ -36,10 +36,6 @@ async fn create(marquee: &Marquee, movie: &Value) -> Response {
 async fn patch(marquee: &Marquee, patch: &Value) -> Response {
     let request = marquee.request(Method::PATCH, "/v1/movies/1").header(CONTENT_TYPE, PATCH_JSON);
     request.body(patch.to_string()).send().await.unwrap()
-}
-
-fn revision(answer: &Response) -> u64 {
-    answer.headers()["marquee-revision"].to_str().unwrap().parse().unwrap()
 }
 
 on_every_database! {

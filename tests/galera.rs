@@ -31,7 +31,7 @@ use cluster::Cluster;
 use mysql_async::prelude::Queryable;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use support::{Marquee, Mode, OnCommit, Proxy};
+use support::{Marquee, Mode, OnCommit, Proxy, revision};
 
 /// How long what must come is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -56,10 +56,6 @@ async fn replica(url: &str) -> Marquee {
 
 async fn create(marquee: &Marquee, title: &str) -> Response {
     marquee.post("/v1/movies", &json!({ "title": title, "genres": ["Drama"] })).await
-}
-
-fn revision(answer: &Response) -> u64 {
-    answer.headers()["marquee-revision"].to_str().unwrap().parse().unwrap()
 }
 
 /// GETs a path from `least` or a later revision on.

@@ -21,9 +21,9 @@ mod support;
 
 use std::time::Duration;
 
-use reqwest::{Method, Response};
-use serde_json::{Value, json};
-use support::{Marquee, Moment, Wire};
+use reqwest::Method;
+use serde_json::json;
+use support::{Marquee, Moment, Wire, revision, see};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The least that is read once the race is over.
@@ -95,19 +95,6 @@ async fn create(marquee: &Marquee, title: &str) -> u64 {
 
 fn list(titles: &[&str]) -> Vec<String> {
     titles.iter().map(|title| (*title).to_owned()).collect()
-}
-
-fn revision(answer: &Response) -> u64 {
-    answer.headers()["marquee-revision"].to_str().unwrap().parse().unwrap()
-}
-
-/// What is served now: the revision and the titles.
-async fn see(marquee: &Marquee) -> (u64, Vec<String>) {
-    let answer = marquee.get("/v1/movies").await;
-    assert_eq!(answer.status(), 200, "{}", marquee.log());
-    let revision = revision(&answer);
-    let movies: Vec<Value> = answer.json().await.unwrap();
-    (revision, movies.iter().map(|movie| movie["title"].as_str().unwrap().to_owned()).collect())
 }
 
 /// Waits until it serves `revision`.

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use moka::future::Cache;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use support::{Marquee, Moment, TestDatabase, Wire};
+use support::{Marquee, Moment, TestDatabase, Wire, revision};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
@@ -233,10 +233,6 @@ async fn fill(db: &TestDatabase) {
     let marquee = start(db.url()).await;
     let posted = marquee.post("/v1/movies", &json!([{"title": "a"}, {"title": "b"}])).await;
     assert_eq!(posted.status(), 201);
-}
-
-fn revision(response: &Response) -> u64 {
-    response.headers()["marquee-revision"].to_str().unwrap().parse().unwrap()
 }
 
 async fn titles(response: Response) -> (u64, Vec<String>) {

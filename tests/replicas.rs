@@ -34,9 +34,9 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, Response};
+use reqwest::Method;
 use serde_json::{Value, json};
-use support::{Marquee, Mode, Preparation, Redis, TestDatabase};
+use support::{Marquee, Mode, Preparation, Redis, TestDatabase, revision, see};
 
 /// How long what must come is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -117,19 +117,6 @@ async fn create_many(marquee: &Marquee, movies: usize) {
     let movies: Vec<Value> =
         (0..movies).map(|n| json!({ "title": format!("{n}"), "genres": ["Drama"] })).collect();
     assert_eq!(marquee.post("/v1/movies", &movies.into()).await.status(), 201, "{}", marquee.log());
-}
-
-fn revision(answer: &Response) -> u64 {
-    answer.headers()["marquee-revision"].to_str().unwrap().parse().unwrap()
-}
-
-/// What a replica serves now: the revision and the titles.
-async fn see(marquee: &Marquee) -> (u64, Vec<String>) {
-    let answer = marquee.get("/v1/movies").await;
-    assert_eq!(answer.status(), 200, "{}", marquee.log());
-    let revision = revision(&answer);
-    let movies: Vec<Value> = answer.json().await.unwrap();
-    (revision, movies.iter().map(|movie| movie["title"].as_str().unwrap().to_owned()).collect())
 }
 
 /// The bytes that a replica serves.

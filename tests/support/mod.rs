@@ -31,7 +31,7 @@ pub(crate) use hold::{Moment, Wire};
 pub(crate) use library::replica;
 pub(crate) use proxy::{Mode, OnCommit, Proxy};
 pub(crate) use redis::Redis;
-pub(crate) use server::{Marquee, Preparation};
+pub(crate) use server::{Marquee, Preparation, revision, see};
 
 /// Sends a signal by name (`TERM`, `STOP`, `CONT`).
 fn signal(child: &std::process::Child, name: &str) {

@@ -317,3 +317,17 @@ pub(crate) fn parse_metrics(text: &str) -> BTreeMap<String, f64> {
         .filter_map(|(k, v)| Some((k.to_owned(), v.parse().ok()?)))
         .collect()
 }
+
+/// The revision that an answer is of.
+pub(crate) fn revision(answer: &Response) -> u64 {
+    answer.headers()["marquee-revision"].to_str().unwrap().parse().unwrap()
+}
+
+/// What is served now: the revision and the titles.
+pub(crate) async fn see(marquee: &Marquee) -> (u64, Vec<String>) {
+    let answer = marquee.get("/v1/movies").await;
+    assert_eq!(answer.status(), 200, "{}", marquee.log());
+    let revision = revision(&answer);
+    let movies: Vec<serde_json::Value> = answer.json().await.unwrap();
+    (revision, movies.iter().map(|movie| movie["title"].as_str().unwrap().to_owned()).collect())
+}
