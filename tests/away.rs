@@ -13,6 +13,9 @@
 #[macro_use]
 mod support;
 
+#[path = "away/full_disk.rs"]
+mod full_disk;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

@@ -9,6 +9,8 @@
 #   tests/databases.sh crash NAME KIND [elsewhere]
 #                                        SIGKILL for one (mysql, mariadb), which is then started again on what it left, at
 #                                        its port or at another one; prints the port
+#   tests/databases.sh disk NAME KIND data|log full|free
+#                                        fills a disk of one that has small ones (MARQUEE_TEST_DISK), or gives it room again
 #   tests/databases.sh status            list what runs
 #
 # A server that the environment names (MARQUEE_TEST_MYSQL_URL, MARQUEE_TEST_MARIADB_URL) is taken
@@ -24,6 +26,8 @@
 #   mariadb/template        the same for MariaDB, whose server comes from the distribution
 #   run/NAME/               a running pair: pids, ports, logs, data
 # MARQUEE_TEST_DEBIAN_MIRROR names the Debian mirror; by default it is the one that apt uses.
+# MARQUEE_TEST_DISK=SIZE (256m) gives each server disks of its own, in memory, one for its data and one for its binary log. They go
+# with it: it cannot be crashed.
 # MARQUEE_TEST_BUFFERS=default leaves the servers' buffers as large as they come, for those who measure.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
@@ -59,6 +63,7 @@ as_root() {
             "MARQUEE_TEST_MARIADB_URL=${MARQUEE_TEST_MARIADB_URL:-}" \
             "MARQUEE_TEST_DEBIAN_MIRROR=${MARQUEE_TEST_DEBIAN_MIRROR:-}" \
             "MARQUEE_TEST_BUFFERS=${MARQUEE_TEST_BUFFERS:-}" \
+            "MARQUEE_TEST_DISK=${MARQUEE_TEST_DISK:-}" \
             bash "$self" "$@"
     else
         die "private servers need root, or sudo without a password."
@@ -178,23 +183,39 @@ spawn() {
     return 1
 }
 
+# Makes a server's directory with its data, from a template, and says in the array `before` by what the server is to be started,
+# in `log` with what. Disks of its own, one for the data and one for the binary log, are mounted where nobody but the server
+# sees them, so that they go when it does: data TEMPLATE DIRECTORY DATA INSIDE
+data() {
+    before=() log=()
+    mkdir -p "$2/$3"
+    if [ -z "${MARQUEE_TEST_DISK:-}" ]; then
+        cp -a --reflink=auto "$1/." "$2/$3"
+        return
+    fi
+    mkdir -p "$2/log"
+    # shellcheck disable=SC2016 # the arguments are the inner shell's
+    before=(unshare -m sh -c 'mount -t tmpfs -o "size=$1" none "$3" && mount -t tmpfs -o "size=$1" none "$4" && cp -a "$2/." "$3" &&
+        shift 4 && exec "$@"' sh "$MARQUEE_TEST_DISK" "$1" "$2/$3" "$2/log")
+    log=(--log-bin="$4/log/binlog")
+}
+
 # Runs MySQL on data that are there: serve_mysql NAME DIRECTORY PORT
 serve_mysql() {
     local inside=/run-marquee/$1
     echo "$3" >"$2/mysql.port"
-    spawn mysql "$2" "$3" chroot "$mysql_root" mysqld --no-defaults --user=root \
+    spawn mysql "$2" "$3" "${before[@]}" chroot "$mysql_root" mysqld --no-defaults --user=root \
         --datadir="$inside/data" --init-file="$inside/init.sql" --pid-file="$inside/mysqld.pid" \
         --socket="$inside/my.sock" --port="$3" --bind-address=127.0.0.1 --mysqlx=OFF \
         --secure-file-priv=NULL --max-connections=500 --innodb-flush-log-at-trx-commit=1 --sync-binlog=1 \
-        "${mysql_buffers[@]}" --performance-schema=OFF
+        "${mysql_buffers[@]}" "${log[@]}" --performance-schema=OFF
 }
 
 start_mysql() {
     local name=$1 dir=$2 password=$3 port inside=/run-marquee/$1
     port=$(free_port)
     rm -rf "${mysql_root:?}$inside"
-    mkdir -p "$mysql_root$inside"
-    cp -a --reflink=auto "$mysql_root/templates/empty" "$mysql_root$inside/data"
+    data "$mysql_root/templates/empty" "$mysql_root$inside" data "$inside"
     echo "ALTER USER root@localhost IDENTIFIED BY '$password';" >"$mysql_root$inside/init.sql"
     serve_mysql "$name" "$dir" "$port" || return 1
     echo "export MARQUEE_TEST_MYSQL_URL='mysql://root:$password@127.0.0.1:$port/'" >>"$dir/env.building"
@@ -202,17 +223,17 @@ start_mysql() {
 
 serve_mariadb() {
     echo "$3" >"$2/mariadb.port"
-    spawn mariadb "$2" "$3" mariadbd --no-defaults --user=root \
+    spawn mariadb "$2" "$3" "${before[@]}" mariadbd --no-defaults --user=root \
         --datadir="$2/mariadb" --init-file="$2/init.sql" --pid-file="$2/mariadbd.pid" \
         --socket=my.sock --port="$3" --bind-address=127.0.0.1 \
         --secure-file-priv="$2/files" --max-connections=500 --innodb-flush-log-at-trx-commit=1 \
-        "${mariadb_buffers[@]}"
+        "${mariadb_buffers[@]}" "${log[@]}"
 }
 
 start_mariadb() {
     local name=$1 dir=$2 password=$3 port
     port=$(free_port)
-    cp -a --reflink=auto "$cache/mariadb/template" "$dir/mariadb"
+    data "$cache/mariadb/template" "$dir" mariadb "$dir"
     mkdir -p "$dir/files"
     echo "ALTER USER root@localhost IDENTIFIED BY '$password';" >"$dir/init.sql"
     serve_mariadb "$name" "$dir" "$port" || return 1
@@ -266,17 +287,37 @@ end_server() {
 
 # Ends one as a crash does, and starts it again where it was, or elsewhere.
 crash() {
-    local name=$1 kind=$2 dir=$cache/run/$1 before after
-    before=$(cat "$dir/$kind.port")
-    after=$before
+    local name=$1 kind=$2 dir=$cache/run/$1 port after before=() log=()
+    port=$(cat "$dir/$kind.port")
+    after=$port
     if [ "${3:-}" = elsewhere ]; then after=$(free_port); fi
     lives "$dir/$kind.pid" || die "'$name' has no $kind that runs."
     end_server "$dir" "$kind"
     # MySQL would look whether the process still runs that the lock of its socket names.
     rm -f "$mysql_root/run-marquee/$name"/my.sock*
     "serve_$kind" "$name" "$dir" "$after"
-    sed -i "s|:$before/|:$after/|" "$dir/env"
+    sed -i "s|:$port/|:$after/|" "$dir/env"
     echo "$after"
+}
+
+# Fills a disk of a server to the last byte, or gives it its room again: fill NAME KIND data|log full|free
+fill() {
+    local dir=$cache/run/$1 pid start at
+    lives "$dir/$2.pid" || die "'$1' has no $2 that runs."
+    # shellcheck disable=SC2034 # start: only lives() needs it
+    read -r pid start <"$dir/$2.pid"
+    # As the server sees it: MySQL in its chroot.
+    case $2/$3 in
+    mysql/*) at=/run-marquee/$1/$3 ;;
+    mariadb/data) at=$dir/mariadb ;;
+    *) at=$dir/$3 ;;
+    esac
+    at=/proc/$pid/root$at
+    [ "$(stat -f -c %T "$at" 2>/dev/null)" = tmpfs ] || die "'$1' was not started with MARQUEE_TEST_DISK: its disk is everybody's."
+    rm -f "$at/ballast"
+    if [ "$4" = full ]; then
+        dd if=/dev/zero of="$at/ballast" bs=4k status=none 2>/dev/null || true
+    fi
 }
 
 remove() {
@@ -356,6 +397,14 @@ crash)
     as_root crash-here "$name" "$2" "${3:-}"
     ;;
 crash-here) crash "$1" "$2" "${3:-}" ;;
+disk)
+    name=$(checked_name "${1:-}")
+    [[ ${2:-} =~ ^(mysql|mariadb)$ ]] || die "whose, mysql's or mariadb's?"
+    [[ ${3:-} =~ ^(data|log)$ ]] || die "which disk, that of its data or that of its log?"
+    [[ ${4:-} =~ ^(full|free)$ ]] || die "full, or free?"
+    as_root disk-here "$name" "$2" "$3" "$4"
+    ;;
+disk-here) fill "$1" "$2" "$3" "$4" ;;
 status)
     for dir in "$cache"/run/*/; do
         [ -d "$dir" ] || continue

@@ -8,7 +8,6 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use url::Url;
 
-use crate::support::{Engine, Marquee, Proxy, TestDatabase};
+use crate::support::{Engine, Marquee, OwnServer, Proxy, TestDatabase};
 use crate::{assert_sound, kills};
 
 const CLIENTS: usize = 4;
@@ -67,64 +66,28 @@ on_every_database! {
 #[test]
 #[ignore = "starts a server of its own, to kill it: ./test full"]
 fn retries_through_kills_of_mysql() {
-    through_kills_of(Engine::MySql, "mysql");
+    through_kills_of(Engine::MySql);
 }
 
 #[test]
 #[ignore = "starts a server of its own, to kill it: ./test full"]
 fn retries_through_kills_of_mariadb() {
-    through_kills_of(Engine::MariaDb, "mariadb");
+    through_kills_of(Engine::MariaDb);
 }
 
-/// A database server that nothing else uses.
-struct Server {
-    name: String,
-    kind: &'static str,
-}
-
-impl Server {
-    fn start(kind: &'static str) -> (Self, String) {
-        let process = std::process::id().to_string();
-        let server = Self { name: format!("crash-{kind}-{process}"), kind };
-        // Owned: while it is down, nobody is to take it for one that crashed by itself.
-        let environment = server.run(&["start", &server.name, &process]);
-        let url = environment.split('\'').nth(1).unwrap().to_owned();
-        (server, url)
-    }
-
-    fn run(&self, arguments: &[&str]) -> String {
-        // What is named is not started: the other kind.
-        let (own, other) = ("MARQUEE_TEST_MYSQL_URL", "MARQUEE_TEST_MARIADB_URL");
-        let (own, other) = if self.kind == "mysql" { (own, other) } else { (other, own) };
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/databases.sh");
-        let done =
-            Command::new("bash").arg(script).args(arguments).env_remove(own).env(other, "none").output();
-        let done = done.unwrap();
-        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.run(&["stop", &self.name]);
-    }
-}
-
-fn through_kills_of(engine: Engine, kind: &'static str) {
-    let (server, url) = Server::start(kind);
+fn through_kills_of(engine: Engine) {
+    let server = OwnServer::start(engine);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut url = Url::parse(&url).unwrap();
+        let mut url = Url::parse(server.url()).unwrap();
         // What the name of a cluster leads to: now this server, now another one that has taken its place.
         let wire = Proxy::to(([127, 0, 0, 1], url.port().unwrap()).into()).await;
         url.set_port(Some(wire.address().port())).unwrap();
         let db = TestDatabase::at(engine, url.as_str()).await;
         retried(&db, async |_, _, random| {
-            let mut words = vec!["crash", &server.name, server.kind];
-            words.extend(random.random_bool(0.5).then_some("elsewhere"));
-            let port = tokio::task::block_in_place(|| server.run(&words));
-            wire.redirect(([127, 0, 0, 1], port.trim().parse().unwrap()).into());
+            let elsewhere = random.random_bool(0.5);
+            let port = tokio::task::block_in_place(|| server.crash(elsewhere));
+            wire.redirect(([127, 0, 0, 1], port).into());
         })
         .await;
     });

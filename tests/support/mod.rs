@@ -4,6 +4,7 @@
 //! - [`on_every_database!`]: one test body, run on all three
 //! - [`Proxy`]: a wire to MySQL that can be cut, stalled, slowed or led elsewhere, fall silent, or lose the answer of a COMMIT
 //! - [`Wire`]: another one, that holds a connection at a moment of its transaction
+//! - [`OwnServer`]: a MySQL or a MariaDB of a test's own, that can be killed, and its disk filled
 //! - [`Redis`]: a Redis of its own for each test, that can be paused, killed and started again
 //! - [`replica`]: a replica as a library
 //! - [`Marquee`]: the real binary on a free port, its log, its metrics, and a client to it
@@ -22,6 +23,7 @@
 pub(crate) mod database;
 pub(crate) mod hold;
 pub(crate) mod library;
+pub(crate) mod own_server;
 pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod server;
@@ -29,6 +31,7 @@ pub(crate) mod server;
 pub(crate) use database::{Engine, TestDatabase, run_on};
 pub(crate) use hold::{Moment, Wire};
 pub(crate) use library::replica;
+pub(crate) use own_server::{Disk, OwnServer};
 pub(crate) use proxy::{Mode, OnCommit, Proxy};
 pub(crate) use redis::Redis;
 pub(crate) use server::{Marquee, Preparation, revision, see};
