@@ -3,6 +3,7 @@
 tests/compose/run calls it, with docker running and all images there.
 """
 
+import asyncio
 import json
 import os
 import pathlib
@@ -14,7 +15,6 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 
@@ -34,6 +34,8 @@ TELLS = "marquee-3"
 NOBODY = "203.0.113.9"
 # More than the gateway lets one address ask, and more connections than it may be asked on at once (deploy/nginx/nginx.conf).
 FLOOD, CROWD = 8000, 520
+# Requests on one connection: nginx closes it after 1,000.
+AT_ONCE = 500
 
 
 def say(text):
@@ -144,10 +146,12 @@ class Stack:
         trusted = ["--cacert", self.certificate] if os.path.exists(self.certificate) else []
         return run("curl", "-sS", *trusted, "-H", f"Authorization: Bearer {self.token}", *arguments)
 
+    def trusted(self):
+        return ssl.create_default_context(cafile=self.certificate)
+
     def connect(self):
         """A connection to the gateway by TLS, on which HTTP/1.1 is spoken by hand."""
-        trusted = ssl.create_default_context(cafile=self.certificate)
-        return trusted.wrap_socket(socket.create_connection(("127.0.0.1", self.port), timeout=60), server_hostname="localhost")
+        return self.trusted().wrap_socket(socket.create_connection(("127.0.0.1", self.port), timeout=60), server_hostname="localhost")
 
     def load(self, patient):
         return Load(self.port, self.token, self.certificate, patient=patient)
@@ -268,24 +272,22 @@ def addresses(stack):
 def floods(stack):
     """Who asks too often is told so; soon after, it may ask again."""
     asked = f"GET /v1/genres HTTP/1.1\r\nHost: localhost:{stack.port}\r\n".encode()
-    answers = []
 
-    def pipelined(count):
-        with stack.connect() as connection:
-            sent = threading.Thread(target=connection.sendall, args=((asked + b"\r\n") * (count - 1) + asked + b"Connection: close\r\n\r\n",))
-            sent.start()
-            said = b""
-            while some := connection.recv(1 << 16):
-                said += some
-            sent.join()
-            answers.extend(re.split(rb"(?=HTTP/1\.1 \d{3} )", said)[1:])
+    async def pipelined(count):
+        # In one thread: a connection by TLS is not to be read in one and written to in another.
+        reader, writer = await asyncio.open_connection("127.0.0.1", stack.port, ssl=stack.trusted(), server_hostname="localhost")
+        writer.write((asked + b"\r\n") * (count - 1) + asked + b"Connection: close\r\n\r\n")
+        said = await reader.read()
+        writer.close()
+        answers = re.split(rb"(?=HTTP/1\.1 \d{3} )", said)[1:]
+        if len(answers) != count:
+            raise Wrong(f"{count} requests on one connection, {len(answers)} answers: {said[-1000:]}")
+        return answers
 
-    # nginx closes a connection after 1,000 requests.
-    threads = [threading.Thread(target=pipelined, args=(500,)) for _ in range(FLOOD // 500)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    async def at_once():
+        return await asyncio.wait_for(asyncio.gather(*(pipelined(AT_ONCE) for _ in range(FLOOD // AT_ONCE))), LONG)
+
+    answers = [answer for each in asyncio.run(at_once()) for answer in each]
     refused = [answer for answer in answers if answer.startswith(b"HTTP/1.1 429 ")]
     done = sum(answer.startswith(b"HTTP/1.1 200 ") for answer in answers)
     if not refused or done < 1000 or done + len(refused) != FLOOD:
