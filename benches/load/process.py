@@ -126,6 +126,15 @@ def keeping_to(cores, pid=None):
         _keep_to(before, pid)
 
 
+def keep_threads_to(cores, pid, name):
+    """From now on the threads of that name that a process has, and those that they start, run on some cores alone."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with open(f"/proc/{pid}/task/{thread}/comm", encoding="utf-8") as comm:
+                if comm.read().strip() == name:
+                    os.sched_setaffinity(int(thread), cores)
+
+
 def _keep_to(cores, pid):
     # Each thread has cores of its own; a new one has those of who starts it.
     for thread in os.listdir(f"/proc/{pid}/task"):
