@@ -138,6 +138,7 @@ impl Database {
                 conn.batch_execute("COMMIT").await
             })
             .await
+            .map_err(|error| self.at_start(error))
     }
 
     pub(super) async fn unmigrate(&self) -> Result<(), StoreError> {
