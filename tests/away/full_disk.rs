@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{LIMIT, MOMENT, PATIENCE, SLACK, cached_reads, problem, started, timed};
-use crate::support::{Disk, Engine, Marquee, OwnServer, TestDatabase};
+use crate::support::{Disk, Engine, Marquee, OwnServer, TestDatabase, runtime};
 
 /// Refusals of one size of writes.
 const REFUSALS: usize = 3;
@@ -41,8 +41,7 @@ fn no_room_for_the_log_of_mariadb() {
 
 fn on_a_full(disk: Disk, engine: Engine) {
     let server = OwnServer::on_disks_of(engine, "256m");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
+    runtime().block_on(async {
         let db = TestDatabase::at(engine, server.url()).await;
         fills_up(&server, disk, &db).await;
     });

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use url::Url;
 
-use crate::support::{Engine, Marquee, OwnServer, Proxy, TestDatabase};
+use crate::support::{Engine, Marquee, OwnServer, Proxy, TestDatabase, runtime};
 use crate::{assert_sound, kills};
 
 const CLIENTS: usize = 4;
@@ -77,8 +77,7 @@ fn retries_through_kills_of_mariadb() {
 
 fn through_kills_of(engine: Engine) {
     let server = OwnServer::start(engine);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
+    runtime().block_on(async {
         let mut url = Url::parse(server.url()).unwrap();
         // What the name of a cluster leads to: now this server, now another one that has taken its place.
         let wire = Proxy::to(([127, 0, 0, 1], url.port().unwrap()).into()).await;

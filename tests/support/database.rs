@@ -275,7 +275,8 @@ pub(crate) fn is_leftover(name: &str, now: Duration) -> bool {
     made.is_some_and(|made| Duration::from_secs(made) + LEFTOVER_AFTER < now)
 }
 
-fn runtime() -> Runtime {
+/// As marquee's own: see [`run_on`].
+pub(crate) fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 

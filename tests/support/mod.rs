@@ -28,7 +28,7 @@ pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod server;
 
-pub(crate) use database::{Engine, TestDatabase, run_on};
+pub(crate) use database::{Engine, TestDatabase, run_on, runtime};
 pub(crate) use hold::{Moment, Wire};
 pub(crate) use library::replica;
 pub(crate) use own_server::{Disk, OwnServer};

@@ -77,7 +77,7 @@ def one_round(context, server, clients, lines):
 def peak(context, server, clients, lines):
     """As many as it can, without refusing any."""
     before, seconds = stores.movies(context, server.store), 4 * context.seconds
-    place(server)
+    separate(server)
     answers = oha_csv(server.url, lines, seconds, clients)
     if statuses := {each["status"] for each in answers} - {201}:
         raise Failed(f"{server.name}: {sorted(statuses)} among the answers to {clients} clients that wait for them")
@@ -85,7 +85,7 @@ def peak(context, server, clients, lines):
     return a_second(answers, seconds)
 
 
-def place(server):
+def separate(server):
     """Before each turn, since SQLite's connections are threads that come and go."""
     if server.writes_on:
         keep_threads_to(server.writes_on, server.process.pid, WRITES)
@@ -111,7 +111,7 @@ def there(context, server, before, created):
 def turn(context, server, load, before_it, lines):
     """Writes come at a rate that does not wait for answers. Each 201 must be there, and every other answer be a 503."""
     before, seconds = stores.movies(context, server.store), 4 * context.seconds
-    place(server)
+    separate(server)
     with Visitor(server) as visitor:
         answers = oha_csv(server.url, lines, seconds, CONNECTIONS, round(load * before_it))
     done, refused = ([each for each in answers if each["status"] == status] for status in (201, 503))
@@ -175,7 +175,7 @@ def goodput(part, load):
     return stats.spread(each["loads"][name_of(load)]["rate"] / statistics.fmean(each["peaks"][at:at + 2]) for each in part["rounds"])
 
 
-def place_of(part, version=None):
+def arrangement(part, version=None):
     kind = part.removesuffix(APART)
     return f"{stores.NAMES[kind]}{f' {version}' if version else ''}, {'apart' if part.endswith(APART) else 'on one core'}"
 
@@ -206,7 +206,7 @@ share one half of the cores, and the generator has the other: each refusal is th
                          f"{refused:.0%}", *(stats.number(values[what]) for what in ("done_p50_ms", "done_p99_ms", "refused_p50_ms", "refused_p99_ms"))])
         first = ", ".join(f"{count}: {stats.number(rate)}" for count, rate in part["first"].items())
         peaks = stats.number(statistics.median(peak for each in part["rounds"] for peak in each["peaks"]))
-        parts.append(f"### {TITLE}: {place_of(name, part['version'])}\n\nWrites/s by so many clients, in a first look: {first}. The peak, by {part['clients']}: {peaks}.\n\n" + table(
+        parts.append(f"### {TITLE}: {arrangement(name, part['version'])}\n\nWrites/s by so many clients, in a first look: {first}. The peak, by {part['clients']}: {peaks}.\n\n" + table(
             ["writes that come", "each second", "goodput", "of the peak", "refused", "201: p50 ms", "p99 ms", "503: p50 ms", "p99 ms"], rows))
     return "\n\n".join(parts)
 
@@ -214,7 +214,7 @@ share one half of the cores, and the generator has the other: each refusal is th
 def bounds(found):
     for name, part in found["parts"].items():
         ratio = goodput(part, BOUND_AT)
-        yield (f"writes at twice the load that saturates, on {place_of(name)}", f"goodput ≥ {BOUND:.0%} of the peak, the rest 503 with `Retry-After`",
+        yield (f"writes at twice the load that saturates, on {arrangement(name)}", f"goodput ≥ {BOUND:.0%} of the peak, the rest 503 with `Retry-After`",
                stats.ratio(ratio), ratio["median"] >= BOUND)
 
 
