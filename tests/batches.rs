@@ -176,25 +176,44 @@ on_every_database! {
         assert_eq!(told(create(&marquee, &json!({"title": 7}))).await, hot);
         assert_eq!(told(create(&marquee, &json!({"title": "x".repeat(1024)}))).await.0, 413);
         assert_eq!(told(create(&marquee, &movie).header("host", "elsewhere.example")).await.0, 403);
-        // Two on one connection, whose bodies come later than their heads.
+        // What is wrong with its head is told first, on both ways.
+        let bare = marquee.request(Method::POST, "/v1/movies").body(movie.to_string());
+        let wrong = || bare.try_clone().unwrap();
+        for (request, status) in [
+            (wrong(), 415),
+            (wrong().header("x-request-id", "known"), 415),
+            (create(&marquee, &movie).header("idempotency-key", ""), 400),
+            (create(&marquee, &movie).header("idempotency-key", "").header("x-request-id", "known"), 400),
+            (create(&marquee, &movie).header("idempotency-key", "good"), 503),
+        ] {
+            assert_eq!(told(request).await.0, status);
+        }
+        // On one connection: bodies that come with their heads, one and several in one packet, and later than their heads.
         let mut stream = tokio::net::TcpStream::connect(marquee.address()).await.unwrap();
-        for _ in 0..2 {
-            let head = "POST /v1/movies HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n";
-            stream.write_all(head.as_bytes()).await.unwrap();
-            let early = tokio::time::timeout(Duration::from_millis(50), stream.read_u8()).await;
-            assert!(early.is_err(), "{early:?}");
-            stream.write_all(b"{\"title\":\"a\"}").await.unwrap();
-            let mut answer = Vec::new();
-            while !answer.ends_with(b"}") {
-                assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "closed");
+        let (head, body) = (
+            "POST /v1/movies HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n",
+            "{\"title\":\"a\"}",
+        );
+        let whole = format!("{head}{body}");
+        for (first, rest, answers) in [(&*whole, "", 1), (&whole.repeat(3), "", 3), (head, body, 1), (head, body, 1), (&whole, "", 1)] {
+            stream.write_all(first.as_bytes()).await.unwrap();
+            if !rest.is_empty() {
+                let early = tokio::time::timeout(Duration::from_millis(50), stream.read_u8()).await;
+                assert!(early.is_err(), "{early:?}");
+                stream.write_all(rest.as_bytes()).await.unwrap();
             }
-            assert!(answer.starts_with(b"HTTP/1.1 503 "), "{}", String::from_utf8_lossy(&answer));
+            let mut said = Vec::new();
+            while said.iter().filter(|byte| **byte == b'}').count() < answers {
+                assert!(stream.read_buf(&mut said).await.unwrap() > 0, "closed");
+            }
+            let said = String::from_utf8(said).unwrap();
+            assert_eq!((said.matches("HTTP/1.1 503 ").count(), said.matches("HTTP/").count()), (answers, answers), "{said}");
         }
         let after = marquee.metrics().await;
         let counted = |name: &str| after[name] - before.get(name).copied().unwrap_or_default();
-        assert_eq!(counted("marquee_mailbox_refusals_total"), 5.0);
+        assert_eq!(counted("marquee_mailbox_refusals_total"), 11.0);
         let of = |status| format!("marquee_http_request_duration_seconds_count{{route=\"/v1/movies\",method=\"POST\",status=\"{status}\"}}");
-        assert_eq!([503, 413, 403].map(|status| counted(&of(status))), [5.0, 1.0, 1.0]);
+        assert_eq!([503, 415, 413, 403, 400].map(|status| counted(&of(status))), [11.0, 2.0, 1.0, 1.0, 2.0]);
 
         held.release().await;
         for write in [with_the_writer, waiting] {

@@ -48,10 +48,10 @@ pub(super) const PATCHES: &str = "application/merge-patch+json, application/json
 /// 415 when it is missing or another, in another charset, or coded.
 pub(super) fn media(headers: &HeaderMap) -> Result<Media, Problem> {
     let wanted = "send Content-Type: application/json, or application/x-ndjson for one a line";
-    media_of(headers, wanted, |media| match media {
-        "application/json" => Some(Media::Json),
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Media::Lines),
-        _ => None,
+    media_of(headers, wanted, |is| {
+        let lines = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
+        let of_lines = || lines.into_iter().any(is).then_some(Media::Lines);
+        is("application/json").then_some(Media::Json).or_else(of_lines)
     })
 }
 
@@ -60,9 +60,7 @@ pub(super) fn media(headers: &HeaderMap) -> Result<Media, Problem> {
 /// # Errors
 /// As [`media`].
 pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
-    media_of(headers, "send Content-Type: application/json", |media| {
-        (media == "application/json").then_some(())
-    })
+    media_of(headers, "send Content-Type: application/json", |is| is("application/json").then_some(()))
 }
 
 /// That a body is a merge patch (RFC 7396), whose own type need not be named.
@@ -70,8 +68,8 @@ pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
 /// # Errors
 /// As [`media`], with the types that are taken.
 pub(super) fn is_patch(headers: &HeaderMap) -> Result<(), Problem> {
-    media_of(headers, "send Content-Type: application/merge-patch+json", |media| {
-        PATCHES.split(", ").any(|patch| patch == media).then_some(())
+    media_of(headers, "send Content-Type: application/merge-patch+json", |is| {
+        PATCHES.split(", ").any(is).then_some(())
     })
     .map_err(Problem::unsupported_patch)
 }
@@ -79,7 +77,7 @@ pub(super) fn is_patch(headers: &HeaderMap) -> Result<(), Problem> {
 fn media_of<T>(
     headers: &HeaderMap,
     wanted: &str,
-    known: impl FnOnce(&str) -> Option<T>,
+    known: impl FnOnce(&dyn Fn(&str) -> bool) -> Option<T>,
 ) -> Result<T, Problem> {
     if headers
         .get_all(header::CONTENT_ENCODING)
@@ -91,8 +89,8 @@ fn media_of<T>(
     let value =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(unsupported)?;
     let mut parts = value.split(';').map(str::trim);
-    let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let media = known(&media).ok_or_else(unsupported)?;
+    let media = parts.next().unwrap_or_default();
+    let media = known(&|name| media.eq_ignore_ascii_case(name)).ok_or_else(unsupported)?;
     for parameter in parts {
         if let Some((name, value)) = parameter.split_once('=')
             && name.trim().eq_ignore_ascii_case("charset")
@@ -193,29 +191,23 @@ impl Bodies {
     ) -> Result<Body, Problem> {
         let limit = self.limit;
         let mut payload = pin!(payload);
-        // actix-http takes all that follows such a head for another protocol, whatever Content-Length says.
-        if headers
-            .get_all(header::UPGRADE)
-            .any(|to| to.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"))
-        {
-            return Err(Problem::body_broken());
-        }
-        let announced =
-            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        // A client hears a refusal only once it has sent its body, so a little more than the limit is read
-        // and thrown away.
-        let read_up_to = limit.saturating_mul(2);
-        if announced.is_some_and(|n| n > read_up_to as u64) {
-            return Err(Problem::body_too_large(limit));
-        }
+        let announced = self.announced(headers)?;
+        let read_up_to = self.read_up_to();
         let mut body = BytesMut::new();
         let mut room: Option<OwnedSemaphorePermit> = None;
         let mut length = 0;
-        let _reading = Reading::on(link);
+        // What has come need not be waited for: most bodies are small, and cost no clock.
+        let is_whole = link.zip(announced).is_some_and(|(link, length)| link.came_whole(length));
+        let _reading = (!is_whole).then(|| Reading::on(link));
         let began = Instant::now();
         loop {
-            let left = self.pace.allowed(length as u64).saturating_sub(began.elapsed());
-            match timeout(left.min(self.pace.stall), payload.next()).await {
+            let next = if is_whole {
+                Ok(payload.next().await)
+            } else {
+                let left = self.pace.allowed(length as u64).saturating_sub(began.elapsed());
+                timeout(left.min(self.pace.stall), payload.next()).await
+            };
+            match next {
                 Err(_) => return Err(Problem::body_timeout()),
                 Ok(Some(Err(_))) => return Err(Problem::body_broken()),
                 Ok(Some(Ok(chunk))) => {
@@ -228,10 +220,44 @@ impl Bodies {
                         body.extend_from_slice(&chunk);
                     }
                 }
-                Ok(None) if length > limit => return Err(Problem::body_too_large(limit)),
-                Ok(None) => return Ok(Body { bytes: body.freeze(), _room: room }),
+                Ok(None) => break,
             }
         }
+        if let Some(link) = link {
+            link.ends();
+        }
+        if length > limit {
+            return Err(Problem::body_too_large(limit));
+        }
+        Ok(Body { bytes: body.freeze(), _room: room })
+    }
+
+    /// Whether the body of a request with such headers is one to be read, and has come: nothing of it is waited for.
+    pub(super) fn lies_there(&self, headers: &HeaderMap, link: Option<&Rc<Link>>) -> bool {
+        let length = self.announced(headers).ok().flatten().filter(|length| *length <= self.limit as u64);
+        length.zip(link).is_some_and(|(length, link)| link.came_whole(length))
+    }
+
+    /// A client hears a refusal only once it has sent its body, so a little more than the limit is read and thrown away.
+    fn read_up_to(&self) -> usize {
+        self.limit.saturating_mul(2)
+    }
+
+    /// How long the body of a request with such headers says that it is.
+    fn announced(&self, headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+        // actix-http takes all that follows such a head for another protocol, whatever Content-Length says.
+        if headers
+            .get_all(header::UPGRADE)
+            .any(|to| to.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"))
+        {
+            return Err(Problem::body_broken());
+        }
+        let announced =
+            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > self.read_up_to() as u64) {
+            return Err(Problem::body_too_large(self.limit));
+        }
+        Ok(announced)
     }
 
     fn take_room(&self, room: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), Problem> {

@@ -12,25 +12,30 @@
 //!
 //! There is no hot way where a layer has to see each request: see [`super::serve`].
 
-use std::future::{Ready, ready};
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use actix_http::{HttpMessage, Request, Response};
+use actix_http::{HttpMessage, Payload, Request, Response};
 use actix_service::{Service, ServiceFactory, forward_ready};
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::Method;
 use actix_web::web::Data;
-use futures_util::future::{Either, FutureExt, LocalBoxFuture, MapOk, TryFutureExt};
+use futures_util::Stream;
+use futures_util::future::{Either, FutureExt, LocalBoxFuture, Map};
 
 use super::Site;
 use super::auth::Gate;
 use super::brings::Brings;
 use super::movies;
-use super::observe::{Requests, Route, Seen, Tally, close_while, length};
-use crate::catalogue::Error;
+use super::observe::{Requests, Route, Tally, Verb, close_while};
+use super::problem::Repeated;
+use super::wire::{Link, UnderWay};
 use crate::domain::movie_id;
 
 /// What is hot, and what is below it.
@@ -67,7 +72,7 @@ where
         // On the worker that it serves: what it counts is that thread's alone.
         let hot = self.hot.as_ref().map(|hot| {
             let (site, gate) = (hot.site.clone(), Arc::clone(&hot.gate));
-            OnWorker { site, gate, tally: Tally::new(&hot.requests) }
+            OnWorker { site, gate, tally: Tally::new(&hot.requests), refusals: Repeated::at(MOVIES).into() }
         });
         let application = self.application.new_service(config);
         Box::pin(async move { Ok(Serving { hot, application: application.await? }) })
@@ -79,6 +84,7 @@ struct OnWorker {
     site: Data<Site>,
     gate: Arc<Gate>,
     tally: Tally,
+    refusals: RefCell<Repeated>,
 }
 
 /// As [`Behind`], on one worker.
@@ -94,32 +100,70 @@ where
 {
     type Response = Response<BoxBody>;
     type Error = S::Error;
-    type Future = Either<
-        Either<
-            Ready<Result<Self::Response, S::Error>>,
-            LocalBoxFuture<'static, Result<Self::Response, S::Error>>,
-        >,
-        MapOk<S::Future, fn(ServiceResponse<BoxBody>) -> Response<BoxBody>>,
-    >;
+    type Future =
+        Either<Map<AtHand, fn(Response<BoxBody>) -> Result<Response<BoxBody>, S::Error>>, Asked<S::Future>>;
 
     forward_ready!(application);
 
-    fn call(&self, request: Request) -> Self::Future {
-        if let Some(hot) = &self.hot {
-            if request.method() == Method::GET {
-                if let Some(response) = hit(&request, hot) {
-                    return Either::Left(Either::Left(ready(Ok(response))));
-                }
-            } else if request.method() == Method::POST
-                && let Some(refused) = refusal(&request, hot)
-            {
-                let seen = hot.tally.began_post(Route::Movies);
-                return Either::Left(Either::Right(
-                    refuse(request, hot.site.clone(), refused, seen).map(Ok).boxed_local(),
-                ));
-            }
+    fn call(&self, mut request: Request) -> Self::Future {
+        let has_body = !matches!(request.payload(), Payload::None);
+        let under_way = request.conn_data::<Rc<Link>>().map(|link| link.begins(has_body));
+        match self.hot.as_ref().and_then(|hot| answer(&mut request, hot)) {
+            Some(at_hand) => Either::Left(at_hand.map(Ok)),
+            None => Either::Right(Asked { answer: self.application.call(request), under_way }),
         }
-        Either::Right(self.application.call(request).map_ok(Response::from))
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// What the application was asked. Until it answers, the connection knows of it.
+    pub(super) struct Asked<F> {
+        #[pin]
+        answer: F,
+        under_way: Option<UnderWay>,
+    }
+}
+
+impl<F, E> Future for Asked<F>
+where
+    F: Future<Output = Result<ServiceResponse<BoxBody>, E>>,
+{
+    type Output = Result<Response<BoxBody>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = ready!(this.answer.poll(context));
+        this.under_way.take();
+        Poll::Ready(answer.map(Response::from))
+    }
+}
+
+/// The answer to a request that is hot, if it is at hand.
+fn answer(request: &mut Request, hot: &OnWorker) -> Option<AtHand> {
+    if request.method() == Method::GET {
+        let response = Some(hit(request, hot)?);
+        Some(AtHand { body: Payload::None, response })
+    } else if request.method() == Method::POST {
+        let response = Some(refusal(request, hot)?);
+        Some(AtHand { body: request.take_payload(), response })
+    } else {
+        None
+    }
+}
+
+/// An answer at hand. It leaves behind the body of its request, read to its end whatever it is: actix-http would close the
+/// connection of one that was not.
+pub(super) struct AtHand {
+    body: Payload,
+    response: Option<Response<BoxBody>>,
+}
+
+impl Future for AtHand {
+    type Output = Response<BoxBody>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        while let Some(Ok(_)) = ready!(Pin::new(&mut self.body).poll_next(context)) {}
+        self.response.take().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -139,30 +183,26 @@ fn hit(request: &Request, hot: &OnWorker) -> Option<Response<BoxBody>> {
         let id = movie_id(below.strip_prefix('/')?)?;
         (Route::Movie, movies::one_at_hand(headers, brings, site, id)?)
     };
-    hot.tally.count(route, response.status(), response.body(), began.elapsed());
+    hot.tally.count(route, Verb::Get, &response, began.elapsed());
     Some(response.into())
 }
 
-/// Why the movie that a POST sends is not taken, whatever it is.
-fn refusal(request: &Request, hot: &OnWorker) -> Option<Error> {
-    let headers = request.headers();
-    let refused = hot.site.catalogue.takes_writes().err()?;
+/// The answer to a POST of a movie that is not taken, whatever it is: where its head is as it should be, and its body lies
+/// there.
+fn refusal(request: &Request, hot: &OnWorker) -> Option<Response<BoxBody>> {
+    let (site, headers) = (&hot.site, request.headers());
+    let refused = site.catalogue.takes_writes().err()?;
+    let began = Instant::now();
     let is_hot = request.uri().path_and_query()?.as_str() == MOVIES && !Brings::of(headers).id;
-    (is_hot && hot.gate.lets_write(headers)).then_some(refused)
-}
-
-/// The answer to a movie that is not taken. It comes behind the body, as from the application: the connection is kept.
-async fn refuse(mut request: Request, site: Data<Site>, refused: Error, mut seen: Seen) -> Response<BoxBody> {
-    let payload = request.take_payload();
-    let problem = match site.bodies.read(request.headers(), request.conn_data(), payload).await {
-        Ok(_) => {
-            site.catalogue.count_refused(&refused);
-            refused.into()
-        }
-        Err(problem) => problem,
-    };
-    let mut response = problem.answer(MOVIES);
+    if !is_hot || !hot.gate.lets_write(headers) || !movies::is_to_create(headers) {
+        return None;
+    }
+    if !site.bodies.lies_there(headers, request.conn_data()) {
+        return None;
+    }
+    site.catalogue.count_refused(&refused);
+    let mut response = hot.refusals.borrow_mut().answer(&refused);
     close_while(&site.draining, &mut response);
-    seen.count(response.status().as_u16(), length(request.method(), response.body()));
-    response.into()
+    hot.tally.count(Route::Movies, Verb::Post, &response, began.elapsed());
+    Some(response.into())
 }

@@ -44,17 +44,9 @@ impl Key {
     /// # Errors
     /// 400 when it is not one key of 1 to 255 printable ASCII characters.
     pub(super) fn of(headers: &HeaderMap, scope: Scope) -> Result<Option<Self>, Problem> {
-        let mut values = headers.get_all(&IDEMPOTENCY_KEY);
-        let Some(value) = values.next() else {
+        let Some(key) = text(headers)? else {
             return Ok(None);
         };
-        let key = spelt(value.as_bytes()).filter(|key| (1..=LONGEST).contains(&key.len()));
-        let key = key.filter(|_| values.next().is_none()).ok_or_else(|| {
-            Problem::invalid_header(
-                &IDEMPOTENCY_KEY,
-                "must be one key of 1 to 255 printable ASCII characters, a UUID say; in quotes or not",
-            )
-        })?;
         let token = scope.token.map_or_else(|| "anonymous".to_owned(), |token| token.to_string());
         Ok(Some(Self(digest(&[token.as_bytes(), scope.route.as_bytes(), &key]))))
     }
@@ -63,6 +55,24 @@ impl Key {
     pub(super) fn to(self, request: &[&[u8]]) -> RetryKey {
         RetryKey { id: self.0, request: digest(request) }
     }
+}
+
+/// The key that a request brings, as it is.
+///
+/// # Errors
+/// As [`Key::of`].
+pub(super) fn text(headers: &HeaderMap) -> Result<Option<Vec<u8>>, Problem> {
+    let mut values = headers.get_all(&IDEMPOTENCY_KEY);
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let key = spelt(value.as_bytes()).filter(|key| (1..=LONGEST).contains(&key.len()));
+    key.filter(|_| values.next().is_none()).map(Some).ok_or_else(|| {
+        Problem::invalid_header(
+            &IDEMPOTENCY_KEY,
+            "must be one key of 1 to 255 printable ASCII characters, a UUID say; in quotes or not",
+        )
+    })
 }
 
 /// The hash of parts, each with its length, so that no two lists of them are the same bytes.

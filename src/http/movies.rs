@@ -14,7 +14,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use tokio::time::timeout_at;
 
 pub(super) use change::{patch, put};
-pub(super) use create::create;
+pub(super) use create::{create, is_to_create};
 pub(super) use delete::{delete, delete_many};
 
 use super::Site;

@@ -23,18 +23,17 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::{ConnectionType, Method, StatusCode};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::{Error, HttpResponse};
 
 pub(super) use access::is_listened_to;
 pub(super) use ids::{TRACEPARENT, X_REQUEST_ID, request_id};
 pub(super) use requests::Requests;
-pub(super) use route::Route;
+pub(super) use route::{Route, Verb};
 
 use super::client::Proxies;
 use access::Line;
 use requests::Recorder;
-use route::Verb;
 
 /// The middleware of one worker.
 pub(super) struct Observe(Rc<Worker>);
@@ -84,15 +83,10 @@ impl Tally {
         Self(Rc::new(requests.recorder()))
     }
 
-    /// A POST has begun that is answered later.
-    pub(super) fn began_post(&self, route: Route) -> Seen {
-        Seen::new(&self.0, route, Verb::Post)
-    }
-
-    /// A GET was answered.
-    pub(super) fn count(&self, route: Route, status: StatusCode, body: &BoxBody, took: Duration) {
+    /// A request with a method whose answers have bodies was answered.
+    pub(super) fn count(&self, route: Route, verb: Verb, response: &HttpResponse, took: Duration) {
         self.0.began();
-        self.0.answered(route, Verb::Get, status.as_u16(), took, length(&Method::GET, body));
+        self.0.answered(route, verb, response.status().as_u16(), took, length(&Method::GET, response.body()));
     }
 }
 
@@ -120,7 +114,7 @@ where
 }
 
 /// What is known of a request before it is answered.
-pub(super) struct Seen {
+struct Seen {
     began: Instant,
     route: Route,
     verb: Verb,
@@ -135,7 +129,7 @@ impl Seen {
     }
 
     /// It was answered, with a body of so many bytes.
-    pub(super) fn count(&mut self, status: u16, bytes: u64) {
+    fn count(&mut self, status: u16, bytes: u64) {
         self.answered = true;
         // What a path does not take is one series, whichever word it was.
         let verb = if status == 405 { Verb::Other } else { self.verb };
@@ -153,7 +147,7 @@ impl Drop for Seen {
 }
 
 /// The length of a body as its head tells it; 0 where a HEAD has none.
-pub(super) fn length<B: MessageBody>(method: &Method, body: &B) -> u64 {
+fn length<B: MessageBody>(method: &Method, body: &B) -> u64 {
     match body.size() {
         BodySize::Sized(bytes) if *method != Method::HEAD => bytes,
         _ => 0,

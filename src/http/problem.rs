@@ -2,9 +2,11 @@
 
 pub(super) mod kinds;
 
+use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, Responder, web};
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpRequest, HttpResponse, Responder};
 use serde::Serialize;
 
 use super::body;
@@ -17,7 +19,7 @@ use kinds::{KINDS, Kind};
 /// The media type of every failure.
 const PROBLEM_JSON: &str = "application/problem+json";
 /// What a client that is told to come back waits, in seconds.
-const RETRY_AFTER_S: u64 = 1;
+const RETRY_AFTER_S: &str = "1";
 
 /// A failure, as a client is told of it. Nothing internal is in it: causes go to the log.
 #[derive(Debug, Clone)]
@@ -35,7 +37,7 @@ pub(crate) struct Problem {
 pub(crate) struct Answer(pub(crate) Result<HttpResponse, Problem>);
 
 impl Responder for Answer {
-    type Body = actix_web::body::BoxBody;
+    type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         match self.0 {
@@ -284,27 +286,10 @@ impl Problem {
     }
 
     fn response(&self, instance: &str, request_id: Option<&str>) -> HttpResponse {
-        let status = StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = HttpResponse::build(status);
-        response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
-        response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
-        response.insert_header((header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static(page::NO_SNIFF)));
-        if let Some(head) = self.head {
-            response.insert_header((REVISION, number(head.revision)));
-        }
-        if let Some(allow) = self.allow {
-            response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
-        }
-        if let Some(challenge) = self.challenge {
-            response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
-        }
-        if self.accept_patch {
-            response.insert_header((ACCEPT_PATCH, HeaderValue::from_static(body::PATCHES)));
-        }
-        // Who does not know whether it happened must not be told to do it again.
-        if self.kind.status == 503 && *self.kind != kinds::OUTCOME_UNKNOWN {
-            response.insert_header((header::RETRY_AFTER, number(RETRY_AFTER_S)));
-        }
+        self.with(self.document(instance, request_id))
+    }
+
+    fn document(&self, instance: &str, request_id: Option<&str>) -> Bytes {
         let document = Document {
             r#type: format!("/problems/{}", self.kind.slug),
             title: self.kind.title,
@@ -314,7 +299,59 @@ impl Problem {
             errors: &self.errors,
             request_id,
         };
-        response.body(serde_json::to_vec(&document).unwrap_or_default())
+        serde_json::to_vec(&document).unwrap_or_default().into()
+    }
+
+    /// The answer that has `document`. Not by a builder, which looks at each header twice.
+    fn with(&self, document: Bytes) -> HttpResponse {
+        let status = StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = HttpResponse::with_body(status, BoxBody::new(document));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static(page::NO_SNIFF));
+        if let Some(head) = self.head {
+            headers.insert(REVISION, number(head.revision));
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if self.accept_patch {
+            headers.insert(ACCEPT_PATCH, HeaderValue::from_static(body::PATCHES));
+        }
+        // Who does not know whether it happened must not be told to do it again.
+        if self.kind.status == 503 && *self.kind != kinds::OUTCOME_UNKNOWN {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        response
+    }
+}
+
+/// The answer to a failure that many are told at one path: its document is made once, until there is another.
+#[derive(Debug)]
+pub(super) struct Repeated {
+    instance: &'static str,
+    last: Option<(Error, Problem, Bytes)>,
+}
+
+impl Repeated {
+    /// For failures at the path `instance`.
+    pub(super) fn at(instance: &'static str) -> Self {
+        Self { instance, last: None }
+    }
+
+    /// As [`Problem::answer`], of the problem that `error` is.
+    pub(super) fn answer(&mut self, error: &Error) -> HttpResponse {
+        let last = self.last.take().filter(|(last, ..)| last == error);
+        let (_, problem, document) = self.last.insert(last.unwrap_or_else(|| {
+            let problem = Problem::from(error.clone());
+            let document = problem.document(self.instance, None);
+            (error.clone(), problem, document)
+        }));
+        problem.with(document.clone())
     }
 }
 

@@ -7,8 +7,8 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_http::HttpService;
 use actix_http::error::DispatchError;
+use actix_http::{HttpService, KeepAlive};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Server, ServiceFactory, ServiceRequest, ServiceResponse, fn_service};
@@ -60,7 +60,7 @@ where
     let head = Duration::from_millis(http.header_timeout_ms);
     let wait = Duration::from_millis(http.request_timeout_ms);
     let keep_alive = Duration::from_millis(http.keep_alive_ms);
-    let limits = Limits { head, idle: keep_alive + head, unread: head + wait, pace };
+    let limits = Limits { head, keep_alive, unread: head + wait, pace };
     let server = Server::build();
     let stopping = server.graceful_shutdown_signal();
     let server = server
@@ -76,7 +76,8 @@ where
                     let stopping = stopping.clone();
                     async move { stopping.notified().await }
                 })
-                .keep_alive(keep_alive)
+                // Kept for as long as the wire lets it.
+                .keep_alive(KeepAlive::Os)
                 .h1_write_buffer_size(WRITE_BUFFER)
                 .client_request_timeout(head)
                 .client_disconnect_timeout(FAREWELL)

@@ -5,11 +5,13 @@
 //!
 //! - a head on a connection that is kept alive has `MARQUEE_HEADER_TIMEOUT_MS` from its first byte, or from the
 //!   answer to the request before it, if it began earlier;
+//! - a connection that nothing is asked on is kept for `MARQUEE_KEEP_ALIVE_MS`. actix-http can do that, with a timer that
+//!   it makes and drops for each request: here a connection has one, which is moved on when it comes;
 //! - bytes that are neither a head nor a body that somebody reads may come for as long as a request may take;
 //! - an answer must be read at `MARQUEE_MIN_RATE`, once it has had to wait; that it makes progress at all is
 //!   the kernel's to see (`limits::on_connect`).
 //!
-//! Whoever is late is cut off. No timer runs for a head that comes in one piece, nor for an answer that does
+//! Whoever is late is cut off; who is idle is told the end. No timer runs for a head that comes in one piece, nor for an answer that does
 //! not wait: that is the hot path.
 
 mod head;
@@ -34,21 +36,64 @@ use head::{Found, Scan};
 pub(super) struct Limits {
     /// From the first byte of a head to its last.
     pub(super) head: Duration,
-    /// Without a byte, behind a body that was read: how much of what came with it was the body, and how much the next
-    /// head, only actix-http knows.
-    pub(super) idle: Duration,
+    /// From an answer to the first byte of the next head.
+    pub(super) keep_alive: Duration,
     /// What comes after a head, until an answer begins, where nobody reads it as a body.
     pub(super) unread: Duration,
     /// The reading of answers.
     pub(super) pace: Pace,
 }
 
-/// What the application tells the connection that its request came on.
+/// What the application and the connection that its requests come on tell each other.
 #[derive(Debug, Default)]
 pub(super) struct Link {
+    /// How many requests the application has.
+    under_way: Cell<usize>,
     body_is_read: Cell<bool>,
-    /// Whether the body of the newest request was read.
+    /// Whether a body was read to its end since an answer last went out.
     body_was_read: Cell<bool>,
+    /// Whether the newest request has a body that is not read to its end.
+    has_rest: Cell<bool>,
+    /// How many bytes came in one piece with the newest head, behind it, where they are the last that came.
+    behind: Cell<Option<usize>>,
+    /// As `behind`, of the newest request that the application has.
+    with_head: Cell<Option<usize>>,
+}
+
+impl Link {
+    /// The application has the next request, until what is returned is dropped: to be called for each, since what came
+    /// behind a head is of the first that follows.
+    pub(super) fn begins(self: &Rc<Self>, has_body: bool) -> UnderWay {
+        self.under_way.set(self.under_way.get() + 1);
+        self.with_head.set(self.behind.take());
+        self.has_rest.set(has_body);
+        UnderWay(Rc::clone(self))
+    }
+
+    /// Whether the newest request's body, of the length that its head tells, came with its head, so that nothing of it is
+    /// waited for: actix-http hands it out before it reads on. It is to be read then, and counts as read.
+    pub(super) fn came_whole(&self, length: u64) -> bool {
+        let is_whole = self.with_head.take().is_some_and(|bytes| bytes as u64 == length);
+        if is_whole {
+            self.ends();
+        }
+        is_whole
+    }
+
+    /// The newest request's body has been read to its end.
+    pub(super) fn ends(&self) {
+        self.has_rest.set(false);
+        self.body_was_read.set(true);
+    }
+}
+
+/// A request that the application has.
+pub(super) struct UnderWay(Rc<Link>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.set(self.0.under_way.get().saturating_sub(1));
+    }
 }
 
 /// For as long as it is there, what arrives is a body, and whoever reads it keeps its time.
@@ -59,7 +104,6 @@ impl Reading {
         let link = link.cloned();
         if let Some(link) = &link {
             link.body_is_read.set(true);
-            link.body_was_read.set(true);
         }
         Self(link)
     }
@@ -78,16 +122,20 @@ pub(super) struct Wire {
     stream: TcpStream,
     limits: Limits,
     link: Rc<Link>,
-    /// Where in a request it is; `None` behind the head.
+    /// Where in a head it is; `None` behind it.
     head: Option<Scan>,
+    /// Whether what comes is the rest of a body, and none of it looked at, until the next answer.
+    skips: bool,
     /// The next head, where it began before the request was answered.
     ahead: Option<Scan>,
     /// The last byte that was read, which may be half of a line's end.
     last: u8,
     /// When what is read is late.
     late: Option<Pin<Box<Sleep>>>,
-    /// Whether that is only until something arrives.
-    is_idle: bool,
+    /// Since when nothing has been asked.
+    idle: Option<Instant>,
+    /// Comes when that may have been for too long.
+    idle_timer: Option<Pin<Box<Sleep>>>,
     /// Set from when an answer had to wait.
     slow: Option<Slow>,
 }
@@ -106,7 +154,9 @@ impl Wire {
     pub(super) fn new(stream: TcpStream, limits: Limits) -> Self {
         let link = Rc::default();
         let head = Some(Scan::default());
-        Self { stream, limits, link, head, ahead: None, last: 0, late: None, is_idle: false, slow: None }
+        let (skips, last) = (false, 0);
+        let (ahead, late, idle, idle_timer, slow) = (None, None, None, None, None);
+        Self { stream, limits, link, head, skips, ahead, last, late, idle, idle_timer, slow }
     }
 
     pub(super) fn link(&self) -> &Rc<Link> {
@@ -117,12 +167,10 @@ impl Wire {
     fn arrived(&mut self, bytes: &[u8]) -> Result<()> {
         let before = self.last;
         self.last = bytes.last().copied().unwrap_or(before);
+        self.idle = None;
         if self.link.body_is_read.get() {
             self.late = None;
             return Ok(());
-        }
-        if std::mem::take(&mut self.is_idle) {
-            self.late = None;
         }
         let found = self.head.as_mut().map(|scan| scan.feed(before, bytes));
         match found {
@@ -130,8 +178,9 @@ impl Wire {
             Some(Found::Whole(end)) => {
                 self.head = None;
                 self.late = None;
-                self.link.body_was_read.set(false);
-                self.look_ahead(b'\n', bytes.get(end..).unwrap_or_default());
+                let behind = bytes.get(end..).unwrap_or_default();
+                self.link.behind.set(Some(behind.len()));
+                self.look_ahead(b'\n', behind);
             }
             Some(Found::BareLineFeed) => {
                 // Proxies disagree on whether this ends a line, and so on where a request ends.
@@ -144,7 +193,10 @@ impl Wire {
             }
             None => {
                 self.begin(self.limits.unread);
-                self.look_ahead(before, bytes);
+                self.link.behind.set(None);
+                if !self.skips {
+                    self.look_ahead(before, bytes);
+                }
             }
         }
         Ok(())
@@ -177,18 +229,41 @@ impl Wire {
     /// An answer goes out, so what comes next is another request, which may have begun.
     fn answered(&mut self) {
         self.late = None;
-        let ahead = self.ahead.take();
-        if self.link.body_was_read.get() {
-            self.head = Some(Scan::default());
-            self.begin(self.limits.idle);
-            self.is_idle = true;
+        self.idle = None;
+        let (ahead, head) = (self.ahead.take(), self.head.take());
+        // actix-http reads a body to its end that nobody else does, if it keeps the connection.
+        self.skips = self.link.has_rest.get();
+        if self.skips {
+            self.begin(self.limits.unread);
             return;
         }
-        let begun = ahead.or_else(|| self.head.take()).filter(Scan::is_within);
+        // How much of the last piece of a body was the body, and how much the next head, only actix-http knows: such a head
+        // has the time of one that has not begun.
+        let is_unknown = self.link.body_was_read.take();
+        let begun = ahead.or(head).filter(|scan| scan.is_within() && !is_unknown);
         if begun.is_some() {
             self.begin(self.limits.head);
+        } else {
+            self.idle = Some(Instant::now());
         }
         self.head = Some(begun.unwrap_or_default());
+    }
+
+    /// Comes when nothing was asked for too long, and nothing is.
+    fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let (Some(since), 0) = (self.idle, self.link.under_way.get()) else {
+            return Poll::Pending;
+        };
+        let keep_alive = self.limits.keep_alive;
+        let timer = self.idle_timer.get_or_insert_with(|| Box::pin(sleep(keep_alive)));
+        loop {
+            ready!(timer.as_mut().poll(context));
+            let until = since + keep_alive;
+            if until <= Instant::now() {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(until);
+        }
     }
 
     /// An answer has to wait for its client: until when?
@@ -240,14 +315,16 @@ impl AsyncRead for Wire {
             }
             Poll::Ready(error) => Poll::Ready(error),
             Poll::Pending => {
-                if this.link.body_is_read.get() {
+                // Whoever has the request behind such a rest has its time, too.
+                if this.link.body_is_read.get() || this.skips && this.link.under_way.get() > 0 {
                     this.late = None;
                 }
                 if let Some(late) = &mut this.late {
                     ready!(late.as_mut().poll(context));
                     return Poll::Ready(Err(cut(&this.stream)));
                 }
-                Poll::Pending
+                // As if the client had closed its half: an answer that pauses for so long still goes out.
+                this.poll_idle(context).map(Ok)
             }
         }
     }
@@ -260,9 +337,8 @@ impl AsyncWrite for Wire {
             Poll::Ready(Ok(length)) => {
                 this.answered();
                 // Who reads may have looked before there was a clock: the same task is to hear of it.
-                if let Some(late) = &mut this.late
-                    && late.as_mut().poll(context).is_ready()
-                {
+                let late = this.late.as_mut().is_some_and(|late| late.as_mut().poll(context).is_ready());
+                if late || this.poll_idle(context).is_ready() {
                     context.waker().wake_by_ref();
                 }
                 if let Some(slow) = &mut this.slow {
@@ -277,6 +353,7 @@ impl AsyncWrite for Wire {
                 if this.head.is_some() {
                     this.late = None;
                 }
+                this.idle = None;
                 this.poll_slow(context).map(Err)
             }
         }

@@ -187,6 +187,30 @@ proof_on! {
             assert!(said.starts_with("HTTP/1.1 408 ") && said.contains("/problems/request-timeout"), "{said}");
             assert!((1..500).contains(&sent), "{sent}");
         }
+        // As many bytes as a body says that it has came in one packet, but the first of them were its own head.
+        let ahead = "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n";
+        let head = |length: usize| format!("POST /v1/movies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+        let announced = head(999).len() + 3;
+        assert!((100..999).contains(&announced));
+        for before in ["", ahead] {
+            let packet = format!("{before}{}{{\"t", head(announced));
+            let (said, _) = drip(address, packet.as_bytes(), std::iter::empty()).await;
+            assert!(said.contains("HTTP/1.1 408 ") && said.contains("/problems/request-timeout"), "{said}");
+            assert_eq!(said.matches("HTTP/1.1 200 ").count(), before.len().min(1), "{said}");
+        }
+        // The rest of a body that nobody reads is no head, whatever it looks like; nor do its bytes count as those of another.
+        let begun = "GET /livez HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let (like_a_head, end) = ("x HTTP/1.1\r\n\r\n", "\r\n0\r\n\r\n");
+        let hidden = head(end.len() + head(999).len());
+        for (size, rest) in [("ffff", like_a_head), ("e", &format!("{like_a_head}{end}")), ("e", &format!("{like_a_head}{end}{hidden}"))] {
+            let mut wire = Wire::to(address).await;
+            wire.send(format!("{begun}{size}\r\n").as_bytes()).await;
+            assert_eq!(wire.answer().await.unwrap().0, 200);
+            wire.send(rest.as_bytes()).await;
+            while let Some((status, ..)) = wire.answer().await {
+                assert_eq!(status, 408, "{rest}");
+            }
+        }
         // What nobody reads has an end, too: behind an answer that did not wait for it.
         for head in [
             "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n186a0\r\n",
@@ -200,6 +224,41 @@ proof_on! {
         }
         assert_eq!(get(&marquee, "/v1/movies").await.revision(), before);
         is_well(&marquee).await;
+    }
+    sqlite: Sqlite
+}
+
+proof_on! {
+    /// A connection that nothing is asked on is closed in time, whatever was asked before; not one that is used, and never
+    /// under a request that takes longer.
+    async fn a_connection_that_is_idle(db) {
+        let marquee = started(hasty(&db).await.env("MARQUEE_KEEP_ALIVE_MS", "1000")).await;
+        let chunked = "POST /v1/movies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let pieces = format!("{chunked}d\r\n{{\"title\":\"a\"}}\r\n0\r\n\r\n");
+        let whole = "POST /v1/movies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"title\":\"a\"}";
+        for asked in ["GET /v1/movies/1 HTTP/1.1\r\nHost: h\r\n\r\n", "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n", whole, &pieces] {
+            let mut wire = Wire::to(marquee.address()).await;
+            // In use for longer than it is kept without.
+            let used = Instant::now();
+            while used.elapsed() < Duration::from_millis(1500) {
+                wire.send(asked.as_bytes()).await;
+                assert!(matches!(wire.answer().await, Some((200 | 201, ..))), "{asked}");
+                sleep(Duration::from_millis(100)).await;
+            }
+            let idle = Instant::now();
+            assert!(timeout(PATIENCE, wire.answer()).await.unwrap().is_none(), "{asked}");
+            assert!(idle.elapsed() > Duration::from_millis(500), "{asked}: {:?}", idle.elapsed());
+        }
+        // The second waits for longer than a connection is kept, from an answer on.
+        let mut wire = Wire::to(marquee.address()).await;
+        let ahead = get(&marquee, "/v1/movies").await.revision() + 1000;
+        wire.send(format!("{ALIVE}GET /v1/movies HTTP/1.1\r\nHost: h\r\nMarquee-Min-Revision: {ahead}\r\n\r\n").as_bytes()).await;
+        assert_eq!(wire.answer().await.unwrap().0, 200);
+        let asked = Instant::now();
+        assert_eq!(wire.answer().await.unwrap().0, 503);
+        assert!(asked.elapsed() > Duration::from_millis(1500), "{:?}", asked.elapsed());
+        wire.send(ALIVE.as_bytes()).await;
+        assert_eq!(wire.answer().await.unwrap().0, 200);
     }
     sqlite: Sqlite
 }
@@ -268,19 +327,19 @@ proof_on! {
         let mut served = Vec::new();
         for _ in 0..9 {
             let mut wire = Wire::to(marquee.address()).await;
-            wire.send(ALIVE).await;
+            wire.send(ALIVE.as_bytes()).await;
             assert_eq!(wire.answer().await.unwrap().0, 200);
             served.push(wire);
         }
         let mut waiting = Vec::new();
         for _ in 0..9 {
             let mut stream = TcpStream::connect(marquee.address()).await.unwrap();
-            stream.write_all(ALIVE).await.unwrap();
+            stream.write_all(ALIVE.as_bytes()).await.unwrap();
             waiting.push(stream);
         }
         for _ in 0..20 {
             for wire in &mut served {
-                wire.send(ALIVE).await;
+                wire.send(ALIVE.as_bytes()).await;
                 assert_eq!(wire.answer().await.unwrap().0, 200);
             }
         }
@@ -298,7 +357,7 @@ proof_on! {
     sqlite: Sqlite
 }
 
-const ALIVE: &[u8] = b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n";
+const ALIVE: &str = "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// What 1,200 slow clients may add to marquee's memory: 20 KiB for each of 1,000 connections, and for each of 200
 /// answers of 800 kB what the kernel does not take of it.

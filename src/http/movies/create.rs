@@ -1,7 +1,7 @@
 //! POST /v1/movies: one movie, an array, or lines.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -12,13 +12,18 @@ use crate::domain::{Input, InputError, NewMovie, movies_from_json, movies_from_l
 use crate::http::Site;
 use crate::http::body::{self, Media, Parsed};
 use crate::http::conditional::movie_tag;
-use crate::http::idempotency::{Key, Scope};
+use crate::http::idempotency::{self, Key, Scope};
 use crate::http::prefer::{PREFERENCE_APPLIED, Resolution};
 use crate::http::problem::{Answer, Problem};
 
 /// POST /v1/movies
 pub(in crate::http) async fn create(request: HttpRequest, site: Data<Site>, payload: Payload) -> Answer {
     Answer(create_movies(&request, &site, payload).await)
+}
+
+/// Whether the head of a POST is one that [`create`] goes on to the body of.
+pub(in crate::http) fn is_to_create(headers: &HeaderMap) -> bool {
+    body::media(headers).is_ok() && idempotency::text(headers).is_ok()
 }
 
 async fn create_movies(
