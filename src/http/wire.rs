@@ -7,7 +7,7 @@
 //!   answer to the request before it, if it began earlier;
 //! - a connection that nothing is asked on is kept for `MARQUEE_KEEP_ALIVE_MS`. actix-http can do that, with a timer that
 //!   it makes and drops for each request: here a connection has one, which is moved on when it comes;
-//! - bytes that are neither a head nor a body that somebody reads may come for as long as a request may take;
+//! - bytes that are neither a head nor of a request that the application has may come for as long as a request may take;
 //! - an answer must be read at `MARQUEE_MIN_RATE`, once it has had to wait; that it makes progress at all is
 //!   the kernel's to see (`limits::on_connect`).
 //!
@@ -38,7 +38,7 @@ pub(super) struct Limits {
     pub(super) head: Duration,
     /// From an answer to the first byte of the next head.
     pub(super) keep_alive: Duration,
-    /// What comes after a head, until an answer begins, where nobody reads it as a body.
+    /// What is no head, and behind no request that the application has: the rest of a body, from the answer in front of it on.
     pub(super) unread: Duration,
     /// The reading of answers.
     pub(super) pace: Pace,
@@ -171,6 +171,10 @@ impl Wire {
         if self.link.body_is_read.get() {
             self.late = None;
             return Ok(());
+        }
+        // What comes now is behind its head, whether that was seen or not.
+        if self.link.under_way.get() > 0 {
+            self.head = None;
         }
         let found = self.head.as_mut().map(|scan| scan.feed(before, bytes));
         match found {
@@ -315,13 +319,14 @@ impl AsyncRead for Wire {
             }
             Poll::Ready(error) => Poll::Ready(error),
             Poll::Pending => {
-                // Whoever has the request behind such a rest has its time, too.
-                if this.link.body_is_read.get() || this.skips && this.link.under_way.get() > 0 {
+                // The application has its own limits.
+                if this.link.under_way.get() > 0 {
                     this.late = None;
                 }
                 if let Some(late) = &mut this.late {
                     ready!(late.as_mut().poll(context));
-                    return Poll::Ready(Err(cut(&this.stream)));
+                    // The answer in front of such a rest may not have been read to its end yet.
+                    return Poll::Ready(if this.skips { Ok(()) } else { Err(cut(&this.stream)) });
                 }
                 // As if the client had closed its half: an answer that pauses for so long still goes out.
                 this.poll_idle(context).map(Ok)
@@ -350,9 +355,7 @@ impl AsyncWrite for Wire {
             Poll::Ready(error) => Poll::Ready(error),
             Poll::Pending => {
                 // For as long as the answer has to wait for its client, another clock runs.
-                if this.head.is_some() {
-                    this.late = None;
-                }
+                this.late = None;
                 this.idle = None;
                 this.poll_slow(context).map(Err)
             }

@@ -211,6 +211,25 @@ proof_on! {
                 assert_eq!(status, 408, "{rest}");
             }
         }
+        // Nor is what comes while another request is under way, whose head came behind a rest and was not looked at.
+        let wait = "GET /v1/movies HTTP/1.1\r\nHost: h\r\nMarquee-Min-Revision: 9999999\r\nTransfer-Encoding: chunked\r\n";
+        let behind = "filler text!\r\n0\r\n\r\n";
+        let hidden = head(behind.len() + head(999).len() + 3);
+        let mut wire = Wire::to(address).await;
+        for (packet, pause) in [
+            (format!("{begun}0\r\n\r\n"), 200),
+            (format!("{ALIVE}{wait}"), 200),
+            ("\r\n".to_owned(), 200),
+            (format!("e;a HTTP/1.1\r\n\r\n{behind}{hidden}{{\"t"), 0),
+        ] {
+            wire.send(packet.as_bytes()).await;
+            sleep(Duration::from_millis(pause)).await;
+        }
+        let mut statuses = Vec::new();
+        while let Some((status, ..)) = wire.answer().await {
+            statuses.push(status);
+        }
+        assert_eq!(statuses, [200, 200, 503, 408]);
         // What nobody reads has an end, too: behind an answer that did not wait for it.
         for head in [
             "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n186a0\r\n",
@@ -252,13 +271,19 @@ proof_on! {
         // The second waits for longer than a connection is kept, from an answer on.
         let mut wire = Wire::to(marquee.address()).await;
         let ahead = get(&marquee, "/v1/movies").await.revision() + 1000;
-        wire.send(format!("{ALIVE}GET /v1/movies HTTP/1.1\r\nHost: h\r\nMarquee-Min-Revision: {ahead}\r\n\r\n").as_bytes()).await;
+        let wait = format!("GET /v1/movies HTTP/1.1\r\nHost: h\r\nMarquee-Min-Revision: {ahead}\r\n\r\n");
+        wire.send(format!("{ALIVE}{wait}").as_bytes()).await;
         assert_eq!(wire.answer().await.unwrap().0, 200);
         let asked = Instant::now();
         assert_eq!(wire.answer().await.unwrap().0, 503);
         assert!(asked.elapsed() > Duration::from_millis(1500), "{:?}", asked.elapsed());
         wire.send(ALIVE.as_bytes()).await;
         assert_eq!(wire.answer().await.unwrap().0, 200);
+        // Nor for what came ahead, which looks like a head that stays where it is, and is the body of a third.
+        wire.send(format!("{ALIVE}{wait}{whole}").as_bytes()).await;
+        for status in [200, 503, 201] {
+            assert_eq!(wire.answer().await.unwrap().0, status);
+        }
     }
     sqlite: Sqlite
 }
