@@ -319,8 +319,9 @@ impl AsyncRead for Wire {
             }
             Poll::Ready(error) => Poll::Ready(error),
             Poll::Pending => {
-                // The application has its own limits.
-                if this.link.under_way.get() > 0 {
+                // The application has its own limits, and an answer that waits for its client its own clock.
+                let waits = this.slow.as_ref().is_some_and(|slow| slow.freed.is_none());
+                if waits || this.link.under_way.get() > 0 {
                     this.late = None;
                 }
                 if let Some(late) = &mut this.late {
