@@ -27,6 +27,8 @@ mod cors;
 mod document;
 #[path = "protect/framing.rs"]
 mod framing;
+#[path = "protect/held.rs"]
+mod held;
 #[path = "protect/open.rs"]
 mod open;
 #[path = "protect/pages.rs"]
