@@ -10,7 +10,7 @@ use crate::support::Marquee;
 
 /// What is hidden behind or within a request: if anybody takes it for one, a movie is gone.
 const HIDDEN: &str = "DELETE /v1/movies/1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
-const MOVIE: &str = r#"{"title":"a"}"#;
+pub(super) const MOVIE: &str = r#"{"title":"a"}"#;
 
 /// Every answer on a connection of its own, until it is closed.
 async fn answers(marquee: &Marquee, request: &[u8]) -> Vec<u16> {
@@ -34,7 +34,7 @@ async fn said(marquee: &Marquee, request: &[u8]) -> String {
     String::from_utf8(said).unwrap()
 }
 
-fn post(headers: &str, body: &str) -> String {
+pub(super) fn post(headers: &str, body: &str) -> String {
     format!(
         "POST /v1/movies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{headers}\r\n{body}"
     )
@@ -44,7 +44,7 @@ fn with(headers: &str) -> String {
     format!("GET /v1/movies/1 HTTP/1.1\r\nHost: h\r\n{headers}\r\n")
 }
 
-fn chunked(chunks: &str) -> String {
+pub(super) fn chunked(chunks: &str) -> String {
     post("Transfer-Encoding: chunked\r\n", chunks)
 }
 

@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
+use crate::framing::{MOVIE, chunked, post};
 use crate::kit::{Wire, get, is_well};
 use crate::support::{Marquee, Preparation, TestDatabase};
 
@@ -129,14 +130,13 @@ proof_on! {
         assert_eq!(timeout(PATIENCE, stream.read(&mut chunk)).await.unwrap().unwrap_or(0), 0);
         // One that began in the packet of the request before, and stops there; of several; behind a body that is read, where
         // it is what keeps a connection that counts.
-        let get = "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n";
-        let post = "POST /v1/movies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"title\":\"a\"}";
+        let post = post("Content-Length: 13\r\n", MOVIE);
         let brief = started(hasty(&db).await.env("MARQUEE_KEEP_ALIVE_MS", "1000")).await;
         for (to, before, asked) in [
-            (&marquee, get.to_owned(), 1),
-            (&marquee, get.repeat(3), 3),
-            (&marquee, format!("{get}\r\n"), 1),
-            (&brief, post.to_owned(), 1),
+            (&marquee, ALIVE.to_owned(), 1),
+            (&marquee, ALIVE.repeat(3), 3),
+            (&marquee, format!("{ALIVE}\r\n"), 1),
+            (&brief, post, 1),
         ] {
             for part in ["G", "GET /livez HT", "GET /livez HTTP/1.1\r\nX-Slow: a", "GET /livez HTTP/1.1\r\nHost: h\r\n\r"] {
                 let (said, _) = drip(to.address(), format!("{before}{part}").as_bytes(), std::iter::empty()).await;
@@ -188,11 +188,10 @@ proof_on! {
             assert!((1..500).contains(&sent), "{sent}");
         }
         // As many bytes as a body says that it has came in one packet, but the first of them were its own head.
-        let ahead = "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n";
-        let head = |length: usize| format!("POST /v1/movies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+        let head = |length: usize| post(&format!("Content-Length: {length}\r\n"), "");
         let announced = head(999).len() + 3;
         assert!((100..999).contains(&announced));
-        for before in ["", ahead] {
+        for before in ["", ALIVE] {
             let packet = format!("{before}{}{{\"t", head(announced));
             let (said, _) = drip(address, packet.as_bytes(), std::iter::empty()).await;
             assert!(said.contains("HTTP/1.1 408 ") && said.contains("/problems/request-timeout"), "{said}");
@@ -252,10 +251,9 @@ proof_on! {
     /// under a request that takes longer.
     async fn a_connection_that_is_idle(db) {
         let marquee = started(hasty(&db).await.env("MARQUEE_KEEP_ALIVE_MS", "1000")).await;
-        let chunked = "POST /v1/movies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-        let pieces = format!("{chunked}d\r\n{{\"title\":\"a\"}}\r\n0\r\n\r\n");
-        let whole = "POST /v1/movies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"title\":\"a\"}";
-        for asked in ["GET /v1/movies/1 HTTP/1.1\r\nHost: h\r\n\r\n", "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n", whole, &pieces] {
+        let pieces = chunked(&format!("d\r\n{MOVIE}\r\n0\r\n\r\n"));
+        let whole = post("Content-Length: 13\r\n", MOVIE);
+        for asked in ["GET /v1/movies/1 HTTP/1.1\r\nHost: h\r\n\r\n", ALIVE, &whole, &pieces] {
             let mut wire = Wire::to(marquee.address()).await;
             // In use for longer than it is kept without.
             let used = Instant::now();
